@@ -1,0 +1,161 @@
+"""Analysis: everything the model said about one clip, as an immutable numpy value.
+
+It is the only thing the review page, the exports and the figures see. It is saved as one `.npz` whose `header` entry is
+UTF-8 JSON, and loaded without pickle.
+"""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from fractions import Fraction
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from cmhkf.errors import CheckpointError
+from cmhkf.media import Clip
+from cmhkf.timeline import Timeline
+
+FORMAT = "cmhkf-analysis-1"
+
+
+@dataclass(frozen=True, eq=False)
+class Analysis:
+    """One clip as the model saw it; N snippets, C classes (0 = normal), W windows of at most 256 snippets."""
+
+    clip: Clip
+    timeline: Timeline
+    classes: tuple[str, ...]
+    model_id: str
+    """Preset or checkpoint name, with the checkpoint's hash when there is one."""
+    recipe_hash: str
+    encoders: str
+    """What made the features, in words for people: "CLIP ViT-B/16 + VGGish" or "demo encoders"."""
+    trained: bool
+    """False: no trained head took part, and `scores` only ranks snippets."""
+    score_source: str
+    """What `scores` is, in words for people: the trained classifier, 1 - P(normal), or named cues."""
+    modalities: str
+    """The modalities used for this clip: V, VA, VT or VAT."""
+    device: str
+    elapsed_s: float
+    """Wall-clock seconds the analysis took, decoding included."""
+    scores: np.ndarray
+    """[N] in [0, 1]: the headline anomaly score (E31)."""
+    alignment_scores: np.ndarray
+    """[N] in [0, 1]: 1 - P(normal) of the alignment branch."""
+    class_probs: np.ndarray
+    """[N, C], rows sum to 1."""
+    similarity: np.ndarray
+    """[N, C] raw cosine of picture and class text (Eq. 1)."""
+    top_classes: np.ndarray
+    """[W, k] CVKA's chosen classes per window, most similar first (Eq. 3)."""
+    saliency: np.ndarray
+    """[N] N * S of Eq. 5: 1.0 = average. Video-text similarity projected on the sound's time axis; no sound is in it."""
+    windowed_saliency: np.ndarray
+    """[N] N * S~ of Eq. 6."""
+    saliency_peaks: np.ndarray
+    """[P] snippet indices of the AFAE peaks."""
+    saliency_windows_s: np.ndarray
+    """[P, 2] start and end in seconds of the window round each peak."""
+    clip_embeddings: np.ndarray
+    """[N, 512] picture embeddings before the model."""
+    fused_embeddings: np.ndarray
+    """[N, D_f] MKAF's output; zero columns when no trained head took part."""
+    modality_scores: Mapping[str, np.ndarray] = field(default_factory=dict)
+    """What-if: `scores` with one modality left out, by name ("without_audio", "without_text")."""
+    cues: Mapping[str, np.ndarray] = field(default_factory=dict)
+    """[N] each: named signals of the encoders that need no training, such as motion."""
+    audio_level_db: np.ndarray | None = None
+    """[N] dB re full scale, floor -100; None without a sound track."""
+
+    def __post_init__(self) -> None:
+        n, c = self.timeline.n_snippets, len(self.classes)
+        for name, shape in {
+            "scores": (n,), "alignment_scores": (n,), "class_probs": (n, c), "similarity": (n, c),
+            "saliency": (n,), "windowed_saliency": (n,), "clip_embeddings": (n, None), "fused_embeddings": (n, None),
+            "top_classes": (len(self.timeline.windows()), None), "saliency_peaks": (None,),
+            "saliency_windows_s": (len(self.saliency_peaks), 2), "audio_level_db": (n,),
+        }.items():  # fmt: skip
+            array = getattr(self, name)
+            if array is not None:
+                object.__setattr__(self, name, _frozen(name, array, shape))
+        for name in ("modality_scores", "cues"):
+            group = {k: _frozen(f"{name}[{k!r}]", v, (n,)) for k, v in getattr(self, name).items()}
+            object.__setattr__(self, name, MappingProxyType(group))
+        for name in ("scores", "alignment_scores", "class_probs"):
+            values = getattr(self, name)
+            if values.min() < -1e-6 or values.max() > 1 + 1e-6:
+                raise ValueError(f"{name} must lie in [0, 1], got {values.min():.4g} to {values.max():.4g}")
+
+    @property
+    def n_snippets(self) -> int:
+        return self.timeline.n_snippets
+
+    @property
+    def times_s(self) -> np.ndarray:
+        """Start of every snippet in seconds, [N]."""
+        return self.timeline.times_s
+
+    def save(self, path: str | Path) -> Path:
+        """Write the `.npz`; an existing file is replaced only when the new one is complete."""
+        path = Path(path)
+        header: dict[str, Any] = {"format": FORMAT, "modality_scores": [*self.modality_scores], "cues": [*self.cues]}
+        arrays: dict[str, np.ndarray] = {}
+        for f in fields(self):
+            value = getattr(self, f.name)
+            if isinstance(value, np.ndarray):
+                arrays[f.name] = value
+            elif isinstance(value, Mapping):
+                arrays |= {f"{f.name}.{i}": v for i, v in enumerate(value.values())}
+            elif f.name in ("clip", "timeline"):
+                header[f.name] = {k: str(v) if isinstance(v, Fraction) else v for k, v in asdict(value).items()}
+            elif value is not None:
+                header[f.name] = value
+        # The times are not stored state (the timeline gives them) but spare other programs the arithmetic.
+        arrays["times_s"] = self.times_s
+        part = path.with_name(path.name + ".part")
+        with part.open("wb") as file:
+            np.savez_compressed(file, header=np.frombuffer(json.dumps(header).encode(), np.uint8), **arrays)
+        part.replace(path)
+        return path
+
+    @classmethod
+    def load(cls, path: str | Path) -> Analysis:
+        """Read a file written by `save`. Raises CheckpointError for anything else."""
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                header = json.loads(file["header"].tobytes())
+                if header.pop("format") != FORMAT:
+                    raise CheckpointError(f"{path} is not of the format {FORMAT}; analyse the clip again")
+                groups = {
+                    name: {key: file[f"{name}.{i}"] for i, key in enumerate(header.pop(name))}
+                    for name in ("modality_scores", "cues")
+                }
+                known = {f.name for f in fields(cls)}
+                arrays = {k: file[k] for k in file.files if k in known}
+            header["clip"] = Clip.from_dict(header["clip"])
+            line = header["timeline"]
+            header["timeline"] = Timeline(line["n_snippets"], line["duration_s"], Fraction(line["rate"]))
+            header["classes"] = tuple(header["classes"])
+            return cls(**header, **groups, **arrays)
+        except FileNotFoundError:
+            raise CheckpointError(f"{path}: no such file; analyses are written by `python -m cmhkf analyze`") from None
+        except (zipfile.BadZipFile, KeyError, ValueError, TypeError, EOFError, OSError) as error:
+            raise CheckpointError(f"{path} is not a readable analysis ({error}); analyse the clip again") from error
+
+
+def _frozen(name: str, value: Any, shape: tuple[int | None, ...]) -> np.ndarray:
+    """A read-only copy, checked against a shape in which None is free."""
+    array = np.array(value)
+    if array.ndim != len(shape) or any(want not in (None, got) for want, got in zip(shape, array.shape, strict=True)):
+        raise ValueError(f"{name} must have shape {shape}, got {array.shape}")
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name} holds a value that is not finite")
+    array.setflags(write=False)
+    return array

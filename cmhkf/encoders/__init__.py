@@ -1,0 +1,105 @@
+"""Encoders turn pictures, words and sound into rows. One small Protocol each; tests pass tiny fakes.
+
+An encoder never reads a file or a clock: `features.py` hands it arrays. Its `identity` goes into the recipe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+Identity = tuple[tuple[str, str], ...]
+"""What a recipe records of an encoder, as (key, value) pairs; a pair ("name", ...) is among them."""
+
+
+@dataclass(frozen=True)
+class FrameSampling:
+    """Which pictures of a snippet an encoder wants, and at what size."""
+
+    offsets: tuple[int, ...]
+    """Grid frames within the snippet, each 0..15, ascending."""
+    short_side_px: int
+    """The displayed picture (rotation and pixel aspect applied) is scaled so that its shorter side has this length."""
+    crop_px: int
+    """Side of the centred square cut from it."""
+    filter: str = "bicubic"
+    """Resize filter: "bicubic" (antialiased, as CLIP wants) or "bilinear"."""
+
+
+@dataclass(frozen=True)
+class VideoRows:
+    """What a video encoder says about B snippets."""
+
+    video: np.ndarray
+    """float32 [B, D_v]: what the model's temporal part reads."""
+    semantic: np.ndarray
+    """float32 [B, D_s], rows of unit length: the space in which Eq. 1 compares pictures with class texts."""
+    cues: Mapping[str, np.ndarray] = field(default_factory=dict)
+    """float32 [B] each: named signals that need no training."""
+
+
+@dataclass(frozen=True)
+class AudioRows:
+    """What an audio encoder says about B snippets."""
+
+    audio: np.ndarray
+    """float32 [B, D_a]."""
+    cues: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+
+class VideoEncoder(Protocol):
+    """Pictures of snippets to rows."""
+
+    identity: Identity
+    sampling: FrameSampling
+    video_dim: int
+    semantic_dim: int
+    device: str
+
+    def encode(self, frames: np.ndarray) -> VideoRows:
+        """Encode uint8 RGB [B, len(offsets), crop, crop, 3]. Rows do not depend on their neighbours in the batch."""
+        ...
+
+
+class TextEncoder(Protocol):
+    """Words to unit vectors in the video encoder's semantic space."""
+
+    identity: Identity
+    semantic_dim: int
+
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        """Embed C texts: float32 [C, D_s], rows of unit length."""
+        ...
+
+
+class AudioEncoder(Protocol):
+    """A stretch of waveform to one row per snippet."""
+
+    identity: Identity
+    rate_hz: int
+    """Sampling rate the waveform must have (mono float32 in [-1, 1])."""
+    context_s: float
+    """How much sound before a snippet's end its row may look at."""
+    audio_dim: int
+
+    def encode(self, waveform: np.ndarray, start_s: float, ends_s: np.ndarray) -> AudioRows:
+        """Encode the snippets that end at `ends_s` [B] (seconds on the clip's clock).
+
+        `waveform` [S] begins at `start_s`, which may be later than a row's context begins: what is missing before or
+        after it counts as silence. Rows depend only on their own context, so any split into calls gives equal rows.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Encoders:
+    """The three encoders of a preset. `audio` is None where a preset has no sound stream."""
+
+    name: str
+    """In words for people: "CLIP ViT-B/16 + VGGish" or "demo encoders"."""
+    video: VideoEncoder
+    text: TextEncoder
+    audio: AudioEncoder | None

@@ -1,0 +1,111 @@
+"""Score curve to flagged segments: enter and exit thresholds, gaps merged, short ones dropped, near misses kept apart."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from cmhkf.analysis import Analysis
+from cmhkf.errors import ConfigError
+
+EXIT_MARGIN = 0.1  # a segment goes on until the score falls this far below the threshold that opened it
+NEAR_MISS_MARGIN = 0.15  # curves that peak this close under the threshold are near misses
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A flagged interval `[start_s, end_s)`."""
+
+    start_s: float
+    end_s: float
+    peak_s: float
+    """Middle of the snippet with the highest score."""
+    score: float
+    """The highest score inside."""
+    label: str
+    """The anomaly class with the highest mean probability inside; never the normal class."""
+    label_prob: float
+    """That class's share among the anomaly classes, mean over the segment."""
+    near_miss: bool = False
+    """True: the curve came close to the threshold and did not reach it."""
+
+
+def flag_segments(
+    analysis: Analysis,
+    threshold: float = 0.5,
+    *,
+    min_length_s: float = 0.0,
+    merge_gap_s: float = 1.0,
+    near_misses: bool = False,
+) -> list[Segment]:
+    """Flag where `analysis.scores` reaches `threshold`, in order of time.
+
+    A segment opens at a score >= threshold and closes when the score falls below threshold - 0.1 (half the threshold
+    where that is higher). Segments closer than `merge_gap_s` are joined, then those under `min_length_s` dropped.
+    With `near_misses`, intervals that peak within 0.15 under the threshold, and those dropped for their length, are
+    returned too, marked.
+
+    Raises:
+        ConfigError: a value out of range.
+    """
+    for name, value, top in (
+        ("threshold", threshold, 1.0),
+        ("min_length_s", min_length_s, float("inf")),
+        ("merge_gap_s", merge_gap_s, float("inf")),
+    ):
+        if not 0 <= value <= top:
+            raise ConfigError(f"{name} is {value!r}; it must lie between 0 and {top:g}")
+    scores = analysis.scores
+    flagged = [
+        segment
+        for segment in _intervals(analysis, scores, threshold, merge_gap_s)
+        if segment.end_s - segment.start_s >= min_length_s
+    ]
+    if not near_misses:
+        return flagged
+    lower = max(threshold - NEAR_MISS_MARGIN, 1e-6)
+    misses = [
+        Segment(**vars(s) | {"near_miss": True})
+        for s in _intervals(analysis, scores, lower, merge_gap_s)
+        if not any(s.start_s < f.end_s and f.start_s < s.end_s for f in flagged)
+    ]
+    return sorted(flagged + misses, key=lambda s: s.start_s)
+
+
+def _intervals(analysis: Analysis, scores: np.ndarray, threshold: float, merge_gap_s: float) -> list[Segment]:
+    leave = max(threshold - EXIT_MARGIN, threshold / 2)
+    # A snippet is inside when its stretch above `leave` holds one that reaches `threshold`.
+    runs = [(a, b) for a, b in _runs(scores >= leave) if scores[a:b].max() >= threshold]
+    starts, ends = analysis.timeline.times_s, analysis.timeline.ends_s
+    merged: list[tuple[int, int]] = []
+    for a, b in runs:
+        if merged and starts[a] - ends[merged[-1][1] - 1] < merge_gap_s:
+            merged[-1] = (merged[-1][0], b)
+        else:
+            merged.append((a, b))
+    return [_segment(analysis, scores, a, b) for a, b in merged]
+
+
+def _runs(inside: np.ndarray) -> list[tuple[int, int]]:
+    """Half-open index pairs of the runs of True."""
+    edges = np.flatnonzero(np.diff(np.concatenate(([0], inside.astype(np.int8), [0]))))
+    return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
+
+
+def _segment(analysis: Analysis, scores: np.ndarray, a: int, b: int) -> Segment:
+    line = analysis.timeline
+    peak = a + int(scores[a:b].argmax())
+    anomaly = analysis.class_probs[a:b, 1:].mean(axis=0)
+    label_idx = int(anomaly.argmax())
+    end_s = float(line.ends_s[b - 1])
+    if b == line.n_snippets:  # the last snippet stands for the frames after it too (C.1 drops fewer than 16)
+        end_s = line.duration_s
+    return Segment(
+        start_s=float(line.times_s[a]),
+        end_s=end_s,
+        peak_s=min(float(line.times_s[peak]) + line.snippet_s / 2, line.duration_s),
+        score=float(scores[peak]),
+        label=analysis.classes[1 + label_idx],
+        label_prob=float(anomaly[label_idx] / max(anomaly.sum(), 1e-9)),
+    )
