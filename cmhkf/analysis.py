@@ -56,7 +56,7 @@ class Analysis:
     top_classes: np.ndarray
     """[W, k] CVKA's chosen classes per window, most similar first (Eq. 3)."""
     saliency: np.ndarray
-    """[N] N * S of Eq. 5: 1.0 = average. Video-text similarity projected on the sound's time axis; no sound is in it."""
+    """[N] N * S of Eq. 5: 1.0 = average. Video-text similarity on the sound's time axis: no sound is in it."""
     windowed_saliency: np.ndarray
     """[N] N * S~ of Eq. 6."""
     saliency_peaks: np.ndarray
@@ -95,6 +95,7 @@ class Analysis:
 
     @property
     def n_snippets(self) -> int:
+        """N."""
         return self.timeline.n_snippets
 
     @property
@@ -119,9 +120,10 @@ class Analysis:
                 header[f.name] = value
         # The times are not stored state (the timeline gives them) but spare other programs the arithmetic.
         arrays["times_s"] = self.times_s
+        arrays["header"] = np.frombuffer(json.dumps(header).encode(), np.uint8)
         part = path.with_name(path.name + ".part")
         with part.open("wb") as file:
-            np.savez_compressed(file, header=np.frombuffer(json.dumps(header).encode(), np.uint8), **arrays)
+            np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
         part.replace(path)
         return path
 

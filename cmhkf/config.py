@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
-from typing import Any, Literal, TypeVar, get_args, get_type_hints
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from cmhkf.errors import ConfigError
 
@@ -23,18 +23,26 @@ Modalities = Literal["V", "VA", "VT", "VAT"]
 T = TypeVar("T")
 
 
-def _check_literals(config: Any) -> None:
-    """Refuse a value outside a field's Literal, naming the field, the value and the choices."""
+def _check_fields(config: Any) -> None:
+    """Refuse a value that is not of its field's type or Literal, naming the field, the value and what is wanted."""
     for name, hint in get_type_hints(type(config)).items():
-        value, choices = getattr(config, name), get_args(hint)
-        if choices and all(isinstance(c, str) for c in choices) and value not in choices:
-            raise ConfigError(f"{type(config).__name__}.{name} is {value!r}; choose one of {', '.join(choices)}")
+        value, where = getattr(config, name), f"{type(config).__name__}.{name}"
+        if get_origin(hint) is Literal:
+            if value not in get_args(hint):
+                raise ConfigError(f"{where} is {value!r}; choose one of {', '.join(get_args(hint))}")
+            continue
+        kind = get_origin(hint) or hint
+        fits = isinstance(value, (int, float) if kind is float else kind)
+        if not fits or (isinstance(value, bool) and kind is not bool):
+            raise ConfigError(f"{where} is {value!r}; it must be of type {kind.__name__}")
 
 
 def _check_least(config: Any, **least: float) -> None:
     for name, bound in least.items():
         if not getattr(config, name) >= bound:
-            raise ConfigError(f"{type(config).__name__}.{name} is {getattr(config, name)!r}; it must be {bound} or more")
+            raise ConfigError(
+                f"{type(config).__name__}.{name} is {getattr(config, name)!r}; it must be {bound} or more"
+            )
 
 
 @dataclass(frozen=True)
@@ -49,6 +57,7 @@ class TemporalConfig:
     """Cosine similarities at or below it are cut from the similarity graph."""
 
     def __post_init__(self) -> None:
+        _check_fields(self)
         _check_least(self, layers=1, heads=1, window=1, gcn_threshold=-1)
 
 
@@ -60,6 +69,7 @@ class PromptConfig:
     postfix: int = 10
 
     def __post_init__(self) -> None:
+        _check_fields(self)
         _check_least(self, prefix=0, postfix=0)
 
 
@@ -73,10 +83,11 @@ class CvkaConfig:
     norm: Literal["time", "class"] = "time"
     """Softmax over the snippets (E1) or over the chosen classes."""
     scale: Literal["length", "none"] = "length"
-    """Multiply by the number of valid snippets, so that the average weight is 1 (E2)."""
+    """Multiply by the number of valid snippets (of chosen classes with `norm = "class"`), so that the average weight
+    is 1 (E2); "none" leaves Eq. 4 to the letter."""
 
     def __post_init__(self) -> None:
-        _check_literals(self)
+        _check_fields(self)
         _check_least(self, k=0, tau=1e-6)
 
 
@@ -95,7 +106,7 @@ class AfaeConfig:
     """Divide the windowed saliency by its sum (E12)."""
 
     def __post_init__(self) -> None:
-        _check_literals(self)
+        _check_fields(self)
         _check_least(self, w=-1, tau=1e-6)
 
 
@@ -104,9 +115,12 @@ class AudioConfig:
     """BiLSTM over the audio rows (E15, E16)."""
 
     stream: bool = False
-    """Run over the whole video instead of restarting in every window of 256 snippets."""
+    """Run over the whole video instead of restarting in every window of 256 snippets (E16)."""
     layer_norm: bool = True
     """LayerNorm on the BiLSTM's output, before the saliency weights it (E9)."""
+
+    def __post_init__(self) -> None:
+        _check_fields(self)
 
 
 @dataclass(frozen=True)
@@ -115,14 +129,18 @@ class MkafConfig:
 
     type: Literal["xattn", "jca", "concat", "bilinear_concat", "bilinear_add"] = "xattn"
     heads: int = 1
+    """Of `xattn`."""
     residual: bool = False
-    """Add the modality to its attended version before the feed-forward layer."""
+    """Add the modality to its attended version before the feed-forward layer (`xattn`; `jca` always does)."""
     layer_norm: bool = False
-    """One LayerNorm after the sum with J."""
+    """One LayerNorm after the sum with J (`xattn`, `jca`)."""
 
     def __post_init__(self) -> None:
-        _check_literals(self)
+        _check_fields(self)
         _check_least(self, heads=1)
+        for name, types in (("heads", ["xattn"]), ("residual", ["xattn"]), ("layer_norm", ["xattn", "jca"])):
+            if getattr(self, name) != getattr(MkafConfig, name) and self.type not in types:
+                raise ConfigError(f"mkaf.{name} has no effect with mkaf.type {self.type!r}, only with {types}")
 
 
 @dataclass(frozen=True)
@@ -133,7 +151,7 @@ class FineConfig:
     tau: float = 0.07
 
     def __post_init__(self) -> None:
-        _check_literals(self)
+        _check_fields(self)
         _check_least(self, tau=1e-6)
 
 
@@ -164,9 +182,9 @@ class ModelConfig:
     fine: FineConfig = field(default_factory=FineConfig)
 
     def __post_init__(self) -> None:
-        if self.modalities not in get_args(Modalities):
-            raise ConfigError(f"modalities is {self.modalities!r}; choose one of {', '.join(get_args(Modalities))}")
-        if len(self.classes) < 2 or len(set(self.classes)) != len(self.classes):
+        _check_fields(self)
+        named = all(isinstance(c, str) and c for c in self.classes)
+        if not named or len(self.classes) < 2 or len(set(self.classes)) != len(self.classes):
             raise ConfigError(f"classes must be two or more different names, normal first; got {self.classes!r}")
         _check_least(self, dim=8, video_dim=1, semantic_dim=1, audio_dim=1)
         if self.cvka.k > len(self.classes):
@@ -176,6 +194,35 @@ class ModelConfig:
                 raise ConfigError(f"{name}.heads is {heads}, which does not divide dim = {self.dim}")
         if self.dim % 2:
             raise ConfigError(f"dim is {self.dim}; the BiLSTM has two directions and needs an even width")
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A named way to look at a clip: which encoders, which classes, and where a trained head is looked for."""
+
+    encoders: Literal["clip", "embedded"]
+    model: ModelConfig
+    """The classes and, for training, the architecture. A checkpoint brings its own."""
+    needs_checkpoint: bool
+    """True: refuse to run without one. False: run untrained, and say so."""
+    uses_checkpoint: bool = True
+
+
+PRESETS = {
+    "demo": Preset("embedded", ModelConfig(), needs_checkpoint=False),
+    "xd-violence": Preset("clip", ModelConfig(), needs_checkpoint=True),
+    "ucf-crime": Preset(
+        "clip",
+        ModelConfig(
+            classes=UCF_CLASSES,
+            modalities="VT",
+            temporal=TemporalConfig(layers=2, window=8),
+            cvka=CvkaConfig(k=4),
+        ),
+        needs_checkpoint=True,
+    ),
+    "zero-shot": Preset("clip", ModelConfig(modalities="VT"), needs_checkpoint=False, uses_checkpoint=False),
+}
 
 
 @dataclass(frozen=True)
@@ -191,7 +238,7 @@ class Recipe:
     snippet_frames: int = 16
 
     def __post_init__(self) -> None:
-        _check_literals(self)
+        _check_fields(self)
 
     @property
     def hash(self) -> str:

@@ -1,4 +1,4 @@
-"""Score curve to flagged segments: enter and exit thresholds, gaps merged, short ones dropped, near misses kept apart."""
+"""Score curve to flagged segments: enter and exit thresholds, gaps merged, short ones dropped, near misses apart."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ An encoder never reads a file or a clock: `features.py` hands it arrays. Its `id
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -103,3 +103,9 @@ class Encoders:
     video: VideoEncoder
     text: TextEncoder
     audio: AudioEncoder | None
+    tau: float = 0.07
+    """Temperature of the softmax over class texts when nothing is trained (CLIP's own is 0.01)."""
+    cue_score: Callable[[np.ndarray, Mapping[str, np.ndarray]], np.ndarray] | None = None
+    """Untrained anomaly score in [0, 1] from video rows [N, D_v] and cues [N]; None: use 1 - P(normal)."""
+    sound_cues: frozenset[str] = frozenset()
+    """Names of the cues that come from sound; `cue_score` works without them."""

@@ -1,0 +1,46 @@
+# Two commands matter: `make app` opens the tool, `make test` runs every default test. Both prepare all they need.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+ARGS ?=
+
+.PHONY: app setup test test-slow check bench browser clean
+
+app: setup
+	$(BIN)/python app.py $(ARGS)
+
+setup: $(READY)
+
+$(READY): requirements.txt requirements-dev.txt constraints.txt
+	@$(PYTHON) -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 10))' || { \
+	    echo 'Python 3.10 or newer with its venv module is needed: set PYTHON=/path/to/python3.x, or install python3-venv'; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --disable-pip-version-check -q -r requirements-dev.txt -c constraints.txt
+	touch $@
+
+test: setup browser
+	$(BIN)/python -m pytest $(ARGS)
+
+test-slow: setup browser
+	$(BIN)/python -m pytest -m slow $(ARGS)
+
+check: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+
+bench: setup
+	$(BIN)/python benchmarks/embedded_speed.py
+	$(BIN)/python benchmarks/clip_engines.py
+
+# The browser tests drive Debian's Chromium; without it they are skipped and say so.
+browser:
+	@command -v chromium >/dev/null || { \
+	    if [ "$$(id -u)" = 0 ]; then run=; else run='sudo -n'; fi; \
+	    command -v apt-get >/dev/null && $$run true 2>/dev/null \
+	        && { $$run apt-get install -y -q chromium || { $$run apt-get update -q && $$run apt-get install -y -q chromium; }; } >/dev/null 2>&1; \
+	    command -v chromium >/dev/null || echo 'chromium is not here and could not be installed: the browser tests will be SKIPPED. Install it (Debian: apt-get install chromium).'; }
+
+clean:
+	rm -rf .venv .pytest_cache .ruff_cache out build
+	find . -name __pycache__ -prune -exec rm -rf {} +

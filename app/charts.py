@@ -1,0 +1,50 @@
+"""An Analysis as the curves that the timeline draws: plain numbers, fetched by the browser as one small file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cmhkf.analysis import Analysis
+
+VERSION = 1  # in the file's name: a newer page never draws an older file
+
+
+def timeline_curves(analysis: Analysis) -> dict[str, Any]:
+    """Every lane of the timeline; lists of length N unless said otherwise.
+
+    `similarity` and `probs` are [C][N], one row per class; `chosen` holds the class indices CVKA picked in any window;
+    `level_db` is None without a sound track.
+    """
+    level = analysis.audio_level_db
+    return {
+        "snippet_s": analysis.timeline.snippet_s,
+        "duration_s": analysis.timeline.duration_s,
+        "classes": list(analysis.classes),
+        "scores": _short(analysis.scores),
+        "alignment": _short(analysis.alignment_scores),
+        "similarity": [_short(row) for row in analysis.similarity.T],
+        "probs": [_short(row) for row in analysis.class_probs.T],
+        "chosen": sorted({int(i) for i in analysis.top_classes.ravel()}),
+        "saliency": _short(analysis.saliency),
+        "windowed": _short(analysis.windowed_saliency),
+        "windows_s": [[round(float(a), 3), round(float(b), 3)] for a, b in analysis.saliency_windows_s],
+        "level_db": None if level is None else _short(level, 1),
+    }
+
+
+def curves_file(analysis: Analysis, key: str, folder: Path) -> Path:
+    """Write the curves once; returns the file."""
+    path = folder / f"{key}.v{VERSION}.json"
+    if not path.exists():
+        part = path.with_suffix(".part")
+        part.write_text(json.dumps(timeline_curves(analysis), separators=(",", ":"), allow_nan=False), encoding="utf-8")
+        part.replace(path)
+    return path
+
+
+def _short(values: np.ndarray, digits: int = 4) -> list[float]:
+    return np.round(values.astype(float), digits).tolist()

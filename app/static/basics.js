@@ -1,0 +1,32 @@
+// Small words used by every part. `element`, `props`, `server` are Gradio's; all parts share one function scope.
+const find = (selector) => element.querySelector(selector);
+const clamp = (value, low, high) => Math.max(low, Math.min(high, value));
+
+function make(tag, className, text) {
+  const made = document.createElement(tag);
+  if (className) made.className = className;
+  if (text !== undefined) made.textContent = text; // names and labels are untrusted: never innerHTML
+  return made;
+}
+
+function clock(seconds, digits = 2) {
+  const unit = 10 ** digits;
+  const ticks = Math.round(Math.max(0, seconds) * unit);
+  const whole = Math.floor(ticks / unit);
+  const two = (n) => String(n).padStart(2, '0');
+  const hours = whole >= 3600 ? Math.floor(whole / 3600) + ':' : '';
+  const rest = digits ? '.' + String(ticks % unit).padStart(digits, '0') : '';
+  return hours + two(Math.floor(whole / 60) % 60) + ':' + two(whole % 60) + rest;
+}
+
+// Ask Python. Answers with `error`, and a server that does not answer, become exceptions with a text for people.
+async function ask(name, data = {}) {
+  const answer = await server[name](data);
+  if (answer === undefined) throw new Error('The server does not answer. Is it still running?');
+  if (answer.error && !('state' in answer) && !('model' in answer)) throw new Error(answer.error);
+  return answer;
+}
+
+const pause = (ms) => new Promise((done) => setTimeout(done, ms));
+const say = (text) => { find('.rv-live').textContent = text; };
+const address = (url) => new URL(url, document.baseURI).href;

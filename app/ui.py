@@ -1,0 +1,57 @@
+"""Gradio: one component for people, three doors for scripts. Wiring only; what is done is in `desk.py`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import gradio as gr
+import plotly
+from gradio.events import api
+from gradio.themes import Base
+
+from app.desk import EXAMPLES, Desk
+from app.doors import Doors, PageAsks
+from app.player import STATIC, ReviewPlayer
+
+PLOTLY_JS = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
+
+
+def build_ui(desk: Desk) -> gr.Blocks:
+    """The page and its public listeners: /analyze, /segments and /library."""
+    doors = Doors(desk)
+    with gr.Blocks(title="CMHKF Review", analytics_enabled=False, fill_width=True) as page:
+        ReviewPlayer(PageAsks(desk).functions(), plotly_js=f"gradio_api/file={PLOTLY_JS}")
+        api(doors.library, api_name="library", concurrency_limit=4)
+        api(doors.segments, api_name="segments", concurrency_limit=4)
+        video = gr.File(visible=False, label="video")
+        model = gr.Textbox(desk.settings.preset, visible=False, label="model")
+        threshold = gr.Number(0.5, visible=False, label="threshold")
+        answer = gr.JSON(visible=False, label="analysis")
+        gr.Button(visible=False).click(
+            doors.analyze, [video, model, threshold], answer, api_name="analyze", concurrency_limit=1
+        )
+    return page
+
+
+def serve(desk: Desk) -> None:
+    """Launch the page and block until it is stopped."""
+    settings = desk.settings
+    page = build_ui(desk).queue(max_size=32)
+    page.launch(
+        server_name=settings.host,
+        server_port=settings.port,
+        root_path=settings.root_path or None,
+        auth=settings.auth,
+        max_file_size=f"{settings.max_upload_mb}mb",
+        allowed_paths=[str(path) for path in (PLOTLY_JS, EXAMPLES, *desk.store.public_dirs)],
+        theme=Base(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]),
+        css_paths=STATIC / "review.css",
+        footer_links=[],
+        show_error=False,
+        ssr_mode=False,
+        run_history=False,
+        enable_monitoring=False,
+        prevent_thread_lock=True,
+    )
+    desk.warm_up()
+    page.block_thread()

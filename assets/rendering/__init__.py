@@ -1,0 +1,1 @@
+"""A very small renderer of street scenes: what the bundled example clips are made with."""

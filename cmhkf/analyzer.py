@@ -1,0 +1,234 @@
+"""From a clip to an Analysis: features, then the model or, where none is trained, what the encoders alone can say."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+
+from cmhkf.analysis import Analysis
+from cmhkf.checkpoint import Checkpoint, load_checkpoint
+from cmhkf.config import PRESETS, ModelConfig, Recipe
+from cmhkf.encoders import Encoders
+from cmhkf.errors import CheckpointError
+from cmhkf.features import Features, Progress, extract
+from cmhkf.home import data_home
+from cmhkf.media import probe
+from cmhkf.model import build_model
+from cmhkf.scoring import Scored, hear_whole, trained, untrained
+from cmhkf.timeline import WINDOW_SNIPPETS, Timeline
+
+EMBEDDING_DIM = 512
+CLIP_TAU = 0.01  # 1 / CLIP's learned logit scale, which stops at 100
+SHIPPED = Path(__file__).parents[1] / "checkpoints"
+
+
+def load(spec: str = "demo", *, device: str = "auto") -> Analyzer:
+    """Load a preset, a checkpoint file, or "hf:owner/repo", with the encoders it was made for.
+
+    Raises:
+        CheckpointError: no such preset or file, a bad file, or a preset that needs a checkpoint and finds none.
+        WeightsError: an encoder's weights are not here and cannot be fetched.
+    """
+    preset = PRESETS.get(spec)
+    path = find_checkpoint(spec) if preset else _locate(spec)
+    if path is not None:
+        checkpoint = load_checkpoint(path)
+        encoders = _load_encoders(_kind(checkpoint.recipe), checkpoint.config, device)
+        return Analyzer(encoders, checkpoint.config, name=checkpoint.name, checkpoint=checkpoint)
+    assert preset
+    if preset.needs_checkpoint:
+        raise CheckpointError(
+            f"the preset {spec!r} needs your own trained checkpoint: put it at "
+            f"{data_home() / 'checkpoints' / f'{spec}.safetensors'}, or pass its path. "
+            "Untrained, the preset 'zero-shot' uses the same picture and text encoders."
+        )
+    return Analyzer(_load_encoders(preset.encoders, preset.model, device), preset.model, name=spec)
+
+
+def find_checkpoint(preset: str) -> Path | None:
+    """The preset's checkpoint in the data home or among those shipped; the user's own comes first."""
+    if not PRESETS[preset].uses_checkpoint:
+        return None
+    for folder in (data_home() / "checkpoints", SHIPPED):
+        if (path := folder / f"{preset}.safetensors").exists():
+            return path
+    return None
+
+
+def _locate(spec: str) -> Path:
+    """A checkpoint file, or "hf:owner/repo"'s model.safetensors through the Hub's cache."""
+    if not spec.startswith("hf:"):
+        if (path := Path(spec).expanduser()).is_file():
+            return path
+        raise CheckpointError(f"{spec!r} is neither a preset ({', '.join(PRESETS)}) nor a checkpoint file")
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    repo = spec.removeprefix("hf:")
+    try:
+        return Path(hf_hub_download(repo, "model.safetensors", etag_timeout=5))
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
+        raise CheckpointError(
+            f"model.safetensors of {repo!r} cannot be had from the Hub ({error}); "
+            "check the name and the network, or download it by hand and pass its path"
+        ) from error
+
+
+def _kind(recipe: Recipe) -> Literal["clip", "embedded"]:
+    return "embedded" if dict(recipe.video)["name"].startswith("demo") else "clip"
+
+
+def _load_encoders(kind: Literal["clip", "embedded"], config: ModelConfig, device: str) -> Encoders:
+    """The encoders that a config has a use for: no sound encoder where it does not listen."""
+    listens = "A" in config.modalities
+    if kind == "embedded":
+        from cmhkf.encoders.embedded import load_embedded
+
+        encoders = load_embedded(device)
+        return encoders if listens else replace(encoders, audio=None)
+    from cmhkf.encoders.clip import load_clip
+    from cmhkf.encoders.vggish import load_vggish
+
+    video, text, _ = load_clip(device=device)
+    audio = load_vggish(device=device) if listens else None
+    return Encoders("CLIP ViT-B/16" + (" + VGGish" if audio else ""), video, text, audio, tau=CLIP_TAU)
+
+
+class Analyzer:
+    """A set of encoders and, when there is one, a trained head. Not for use from several threads at once."""
+
+    def __init__(
+        self,
+        encoders: Encoders,
+        config: ModelConfig,
+        *,
+        name: str,
+        checkpoint: Checkpoint | None = None,
+        cache_dir: Path | None = None,
+    ) -> None:
+        """Raises RecipeMismatch when the checkpoint was trained on features of another recipe."""
+        none = (("name", "none"),)
+        audio = encoders.audio.identity if encoders.audio else none
+        self.recipe = Recipe(video=encoders.video.identity, text=encoders.text.identity, audio=audio)
+        self.encoders, self.checkpoint = encoders, checkpoint
+        self.config = checkpoint.config if checkpoint else config
+        self.classes = self.config.classes
+        self.cache_dir = cache_dir or data_home() / "features"
+        self.model_id, self.model = name, None
+        if checkpoint:
+            checkpoint.require_recipe(self.recipe)
+            device = encoders.video.device
+            self.model = build_model(checkpoint.config).to(device).eval()
+            self.model.load_state_dict(checkpoint.state)
+            self.text = torch.from_numpy(checkpoint.text_features).to(device)
+            self.model_id = f"{name}@{checkpoint.sha256[:12]}"
+        else:
+            self.text = torch.from_numpy(encoders.text.encode(self.classes))
+
+    @property
+    def trained(self) -> bool:
+        """Whether a trained head takes part in the scores."""
+        return self.checkpoint is not None
+
+    @property
+    def score_source(self) -> str:
+        """What the headline score is, in words for people."""
+        if self.trained:
+            return "trained classifier"
+        return "named cues, untrained" if self.encoders.cue_score else "1 - P(normal), untrained"
+
+    @property
+    def recipe_hash(self) -> str:
+        """Names the features this analyzer makes and reads."""
+        return self.recipe.hash
+
+    def steps(self, path: str | Path) -> Iterator[Progress | Analysis]:
+        """Yield the progress of an analysis and, last, the Analysis. Closing the iterator stops the work.
+
+        Raises MediaError when the clip cannot be read.
+        """
+        begun = time.perf_counter()
+        yield Progress("reading", 0, 1)
+        clip = probe(path)
+        for step in extract(clip, self.encoders, self.recipe, cache_dir=self.cache_dir):
+            if isinstance(step, Progress):
+                yield step
+            else:
+                yield Progress("model", 0, 1)
+                yield self._analysis(step, begun)
+
+    def analyze(self, path: str | Path, on_progress: Callable[[Progress], None] | None = None) -> Analysis:
+        """Analyse one clip of any length; `on_progress` is called as the stages go on. Raises MediaError."""
+        result = None
+        for result in self.steps(path):
+            if on_progress and isinstance(result, Progress):
+                on_progress(result)
+        assert isinstance(result, Analysis)
+        return result
+
+    def score(self, features: Features) -> Scored:
+        """Put a clip's features through the trained model, or through what needs none, window by window."""
+        with torch.inference_mode():
+            windows = features.timeline.windows()
+            if self.model:
+                heard = hear_whole(self.model, features, self.text.device)
+                return Scored.join([trained(self.model, features, w, self.text, heard) for w in windows])
+            tau = self.encoders.tau
+            scored = Scored.join([untrained(features, w, self.text, self.config, tau=tau) for w in windows])
+        return self._by_cues(scored, features) if self.encoders.cue_score else scored
+
+    def _by_cues(self, scored: Scored, features: Features) -> Scored:
+        """Let the encoders' named cues make the untrained score, with and without those that come from sound."""
+        assert self.encoders.cue_score
+        everything = self.encoders.cue_score(features.video, features.cues)
+        if features.audio is None:
+            return replace(scored, scores=everything)
+        sights = {name: cue for name, cue in features.cues.items() if name not in self.encoders.sound_cues}
+        without_audio = self.encoders.cue_score(features.video, sights)
+        return replace(scored, scores=everything, modality_scores={"without_audio": without_audio})
+
+    def _used(self, features: Features) -> str:
+        """The modalities that took part in this clip's scores."""
+        heard = features.audio is not None and "A" in self.config.modalities
+        return "V" + ("A" if heard else "") + ("T" if "T" in self.config.modalities else "")
+
+    def _analysis(self, features: Features, begun: float) -> Analysis:
+        scored, line = self.score(features), features.timeline
+        peaks = np.flatnonzero(scored.peaks)
+        return Analysis(
+            clip=features.clip, timeline=line, classes=self.classes, model_id=self.model_id,
+            recipe_hash=self.recipe_hash, encoders=self.encoders.name, trained=self.trained,
+            score_source=self.score_source, modalities=self._used(features), device=self.encoders.video.device,
+            elapsed_s=time.perf_counter() - begun, scores=scored.scores,
+            alignment_scores=1 - scored.class_probs[:, 0], class_probs=scored.class_probs,
+            similarity=scored.similarity, top_classes=scored.top_classes, saliency=scored.saliency,
+            windowed_saliency=scored.windowed_saliency, saliency_peaks=peaks,
+            saliency_windows_s=_windows_s(line, peaks, max(self.config.afae.w, 0)),
+            clip_embeddings=to_512(features.video), fused_embeddings=scored.fused,
+            modality_scores=scored.modality_scores, cues=features.cues, audio_level_db=features.audio_level_db,
+        )  # fmt: skip
+
+
+def _windows_s(line: Timeline, peaks: np.ndarray, w: int) -> np.ndarray:
+    """Start and end [P, 2] of the saliency window round each peak, which never leaves its window of the model."""
+    first = peaks // WINDOW_SNIPPETS * WINDOW_SNIPPETS
+    last = np.minimum(first + WINDOW_SNIPPETS, line.n_snippets) - 1
+    starts, ends = line.times_s[np.maximum(peaks - w, first)], line.ends_s[np.minimum(peaks + w, last)]
+    return np.stack([starts, ends], axis=1)
+
+
+def to_512(rows: np.ndarray) -> np.ndarray:
+    """Rows [N, D_v] as [N, 512]: CLIP's as they are, wider ones by a fixed random projection that keeps distances.
+
+    Johnson-Lindenstrauss: with 512 columns, distances keep to about 10 %. For looking at, not for the model.
+    """
+    if rows.shape[1] == EMBEDDING_DIM:
+        return rows
+    random = np.random.default_rng(0).standard_normal((rows.shape[1], EMBEDDING_DIM), np.float32)
+    return rows @ (random / np.sqrt(EMBEDDING_DIM, dtype=np.float32))

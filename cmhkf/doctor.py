@@ -1,0 +1,110 @@
+"""What works on this machine, and the remedy for what does not. Nothing is downloaded and no model is run."""
+
+from __future__ import annotations
+
+import platform
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from cmhkf.errors import CmhkfError
+from cmhkf.home import data_home
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line of the report."""
+
+    name: str
+    ok: bool
+    detail: str
+    remedy: str = ""
+
+
+def examine() -> list[Check]:
+    """Look at the device, the codecs, the data home, and each encoder's weights."""
+    return [
+        Check("python", True, f"{platform.python_version()} on {platform.machine()}"),
+        _try("device", _device, "install a torch build for this machine, then try again"),
+        _try("codecs", _codecs, "reinstall with `pip install -r requirements.txt`"),
+        _try("ffmpeg (for proxies)", _ffmpeg, "reinstall with `pip install -r requirements.txt`"),
+        _try("data home", _home, "set CMHKF_HOME to a folder you may write to"),
+        _try("demo encoders", _embedded, ""),
+        _try("demo checkpoint", _demo_checkpoint, ""),
+        _try("CLIP ViT-B/16", _clip, ""),
+        _try("VGGish", _vggish, ""),
+        _try("Ray (optional)", lambda: f"ray {version('ray')}", "`pip install ray` for `analyze --engine ray`"),
+    ]
+
+
+def _try(name: str, look: Callable[[], str], remedy: str) -> Check:
+    try:
+        return Check(name, True, look())
+    except CmhkfError as error:  # says its own remedy
+        first, _, rest = str(error).partition("\n")
+        return Check(name, False, first, rest or remedy)
+    except (ImportError, OSError) as error:
+        return Check(name, False, str(error) or type(error).__name__, remedy)
+
+
+def _device() -> str:
+    import torch
+
+    from cmhkf.encoders.precision import compute_dtype, pick_device
+
+    device = pick_device()
+    dtype = str(compute_dtype(device)).removeprefix("torch.")
+    return f"{device}, {dtype}, {torch.get_num_threads()} threads, torch {torch.__version__}"
+
+
+def _codecs() -> str:
+    import av
+
+    wanted = {"h264", "hevc", "vp9", "av1", "mpeg4", "aac", "opus", "mp3"}
+    missing = sorted(wanted - av.codecs_available)
+    if missing:
+        raise OSError(f"PyAV {version('av')} decodes no {', '.join(missing)}")
+    return f"PyAV {version('av')} decodes {', '.join(sorted(wanted))}"
+
+
+def _ffmpeg() -> str:
+    import imageio_ffmpeg
+
+    return Path(imageio_ffmpeg.get_ffmpeg_exe()).name
+
+
+def _home() -> str:
+    home = data_home()
+    home.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=home):
+        return f"{home} can be written"
+
+
+def _embedded() -> str:
+    from cmhkf.encoders.embedded import check_files
+
+    return check_files()
+
+
+def _demo_checkpoint() -> str:
+    from cmhkf.analyzer import find_checkpoint
+    from cmhkf.checkpoint import load_checkpoint
+
+    path = find_checkpoint("demo")
+    if path is None:
+        return "none: `demo` runs untrained, by similarity and named cues, and says so"
+    return f"{path.name}, {load_checkpoint(path).sha256[:12]}"
+
+
+def _clip() -> str:
+    from cmhkf.encoders.clip import find_weights
+
+    return str(find_weights())
+
+
+def _vggish() -> str:
+    from cmhkf.encoders.vggish import find_weights
+
+    return str(find_weights())

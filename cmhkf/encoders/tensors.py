@@ -1,0 +1,93 @@
+"""Weight files to tensors, and tensors into a network: nothing is unpickled but tensors, nothing is left unfilled."""
+
+from __future__ import annotations
+
+import pickle
+import warnings
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from cmhkf.errors import WeightsError
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """The named tensors of a safetensors file, a state dict saved by torch, or a TorchScript archive, on the CPU.
+
+    The kind is told from the content. State dicts are read with `weights_only`, so no pickled code runs. TorchScript
+    has its own reader, which knows no Python objects; its program is loaded and dropped, never called.
+
+    Raises:
+        WeightsError: the file is damaged, cut short, or holds something else.
+    """
+    try:
+        if _is_safetensors(path):
+            return load_file(path)
+        held = _read_script(path) if _is_script(path) else torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise WeightsError(
+            f"{path} is damaged, or holds pickled objects that are not tensors; such code is never run\n"
+            "Download it again, or save the state dict alone, best as safetensors."
+        ) from error
+    except (SafetensorError, RuntimeError, EOFError, zipfile.BadZipFile) as error:
+        raise WeightsError(
+            f"{path} cannot be read as weights: it is damaged, cut short or of another kind\n"
+            "Download it again, and compare its size."
+        ) from error
+    held = held.get("state_dict", held) if isinstance(held, Mapping) else None  # training programs wrap it
+    items = held.items() if isinstance(held, Mapping) else ()
+    tensors = {str(name).removeprefix("module."): value for name, value in items if isinstance(value, Tensor)}
+    if not tensors:
+        raise WeightsError(f"{path} holds no named tensors\nName a file that holds a state dict.")
+    return tensors
+
+
+def fill(network: nn.Module, tensors: Mapping[str, Tensor], *, shown: str) -> None:
+    """Make the tensors the network's parameters, as float32. Names and shapes must agree one to one.
+
+    Raises:
+        WeightsError: they do not; the message names which, and `shown`, the file.
+    """
+    wanted = network.state_dict()
+    missing = [name for name in wanted if name not in tensors]
+    foreign = [name for name in tensors if name not in wanted]
+    unlike = [
+        f"{name} {list(tensors[name].shape)} for {list(value.shape)}"
+        for name, value in wanted.items()
+        if name in tensors and tensors[name].shape != value.shape
+    ]
+    faults = [("is missing", missing), ("has the unknown", foreign), ("has the wrong shape of", unlike)]
+    if text := "; ".join(f"{what} {_some(names)}" for what, names in faults if names):
+        raise WeightsError(f"{shown} does not fit this network: it {text}\nIs it the file of another model?")
+    network.load_state_dict({name: value.float() for name, value in tensors.items()}, assign=True)
+
+
+def _some(names: list[str]) -> str:
+    more = len(names) - 3
+    return ", ".join(names[:3]) + (f" and {more} more" if more > 0 else "")
+
+
+def _is_safetensors(path: Path) -> bool:
+    """A little-endian length of the header, then the header, which is JSON."""
+    with path.open("rb") as file:
+        head = file.read(9)
+    return head[8:] == b"{" and int.from_bytes(head[:8], "little") < 100_000_000
+
+
+def _is_script(path: Path) -> bool:
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return any("/code/" in name for name in archive.namelist())
+
+
+def _read_script(path: Path) -> dict[str, Tensor]:
+    with warnings.catch_warnings():  # OpenAI publishes CLIP in this form alone; torch.jit is deprecated
+        warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.simplefilter("ignore", FutureWarning)
+        return torch.jit.load(str(path), map_location="cpu").state_dict()

@@ -1,0 +1,116 @@
+"""The fence round untrusted files: a child process reads them, under limits, and only plain messages come back.
+
+A video file can hang, crash or bloat the decoder (`review.md`, fact 11). The child runs `python -m cmhkf.decode`, takes
+one JSON job on its standard input and answers on its standard output with framed messages: JSON, or raw array bytes.
+Whatever happens to it, the caller sees a MediaError at worst. Closing the iterator ends the child at once.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import struct
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from cmhkf.errors import MediaError
+
+HEADER = struct.Struct("<cQ")  # kind, payload bytes
+JSON, ARRAY = b"j", b"a"
+REPAIR = "Try converting it first: ffmpeg -i IN -c:v libx264 -c:a aac OUT.mp4"
+
+
+@dataclass(frozen=True)
+class MediaLimits:
+    """What one pass over an untrusted file may cost. A small file can hold hours of large pictures."""
+
+    duration_s: float = 6 * 3600.0
+    """Seconds of video."""
+    picture_pixels: int = 36_000_000
+    """Pixels of one stored picture; 8K has 33 million."""
+    pictures: int = 1_500_000
+    """Decoded pictures: six hours at 60 per second, with room."""
+    memory_bytes: int = 4 * 2**30
+    """Address space of the child (not enforced on Windows)."""
+    cpu_s: int = 3 * 3600
+    """Processor seconds of the child; an hour of 1080p H.264 takes under ten minutes (not enforced on Windows)."""
+    stall_s: float = 60.0
+    """Seconds the child may take for the next message."""
+
+
+DEFAULT_LIMITS = MediaLimits()
+
+
+def run_job(job: dict[str, Any], limits: MediaLimits) -> Iterator[dict[str, Any] | bytearray]:
+    """Run one job in a child process and yield its messages: a dict for JSON, a bytearray for an array.
+
+    Raises:
+        MediaError: the child reported that the file cannot be read, stalled, crashed, or ran into a limit. The message
+            lacks the file's name; the caller knows it.
+    """
+    process = subprocess.Popen(
+        [sys.executable, "-m", "cmhkf.decode"],
+        cwd=Path(__file__).parents[1],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        start_new_session=True,  # Ctrl-C in a terminal is the parent's business
+    )
+    try:
+        assert process.stdin
+        assert process.stdout
+        try:
+            with process.stdin as stdin:
+                stdin.write(json.dumps(job | {"limits": asdict(limits)}).encode())
+        except BrokenPipeError:
+            pass  # died at once: the missing answer tells
+        while message := _read_message(process, process.stdout, limits):
+            if isinstance(message, dict) and "error" in message:
+                raise MediaError(message["error"])
+            if message == {"end": True}:
+                return
+            yield message
+        raise MediaError(_crash_reason(process.wait(), limits))
+    finally:
+        process.kill()
+        process.wait()
+        if process.stdout:
+            process.stdout.close()
+
+
+def _read_message(
+    process: subprocess.Popen[bytes], stdout: IO[bytes], limits: MediaLimits
+) -> dict[str, Any] | bytearray | None:
+    """The next message; None when the child is gone. Kills a child that lets us wait for too long."""
+    stalled = threading.Event()
+
+    def give_up() -> None:
+        stalled.set()
+        process.kill()
+
+    watchdog = threading.Timer(limits.stall_s, give_up)
+    watchdog.daemon = True
+    watchdog.start()
+    try:
+        header = stdout.read(HEADER.size)
+        kind, size = HEADER.unpack(header) if len(header) == HEADER.size else (JSON, 0)
+        payload = bytearray(size)
+        complete = size and stdout.readinto(payload) == size  # type: ignore[attr-defined]
+    finally:
+        watchdog.cancel()
+    if stalled.is_set():
+        raise MediaError(f"decoding made no progress for {limits.stall_s:g} s and was stopped. {REPAIR}")
+    if not complete:
+        return None
+    return json.loads(payload) if kind == JSON else payload
+
+
+def _crash_reason(code: int, limits: MediaLimits) -> str:
+    if code == -getattr(signal, "SIGXCPU", 0):
+        return f"decoding took more than {limits.cpu_s} processor seconds. Cut the clip into shorter parts."
+    name = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+    return f"the decoder crashed on it ({name}); the file is damaged or too much for this machine. {REPAIR}"

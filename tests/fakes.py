@@ -1,0 +1,77 @@
+"""An analyzer for tests of the page: real clips in, made-up but valid curves out, as slow as a test wants."""
+
+import time
+from collections.abc import Iterator
+
+import numpy as np
+
+from cmhkf import Analysis, CmhkfError
+from cmhkf.config import XD_CLASSES
+from cmhkf.features import Progress
+from cmhkf.media import probe
+from cmhkf.timeline import SNIPPET_FRAMES, Timeline, n_snippets_of
+
+
+class FakeAnalyzer:
+    """Two bumps at 20 % and 70 % of every clip; 10 steps of `delay_s` each."""
+
+    model_id = "fake"
+    recipe_hash = "feedfacecafebeef"
+    classes = XD_CLASSES
+
+    def __init__(self, *, trained: bool = False, delay_s: float = 0.0, error: Exception | None = None) -> None:
+        self.trained = trained
+        self.delay_s = delay_s
+        self.error = error
+        self.runs = 0
+        self.closed_early = 0
+
+    def steps(self, path: str) -> Iterator[Progress | Analysis]:
+        """Progress by stage, then the Analysis."""
+        self.runs += 1
+        clip = probe(path)
+        try:
+            for i in range(10):
+                time.sleep(self.delay_s)
+                yield Progress("pictures" if i < 7 else "sound", i / 10 * clip.duration_s, clip.duration_s, "made up")
+        except GeneratorExit:
+            self.closed_early += 1
+            raise
+        if self.error:
+            raise self.error
+        yield made_up(clip, self)
+
+
+def made_up(clip, analyzer) -> Analysis:
+    n = n_snippets_of(int(clip.duration_s * 24))
+    line = Timeline(n, max(clip.duration_s, SNIPPET_FRAMES / 24))
+    x = (np.arange(n) + 0.5) / n
+    bumps = {1: (0.2, 0.04, 0.9), 5: (0.7, 0.06, 0.97), 3: (0.45, 0.03, 0.42)}
+    rng = np.random.default_rng(int(clip.sha256[:8], 16))
+    heights = {c: top * np.exp(-(((x - at) / wide) ** 2)) for c, (at, wide, top) in bumps.items()}
+    scores = np.clip(np.max(list(heights.values()), axis=0) + 0.04 * rng.random(n), 0, 1)
+    probs = 0.02 + 0.02 * rng.random((n, len(XD_CLASSES)))
+    for c, height in heights.items():
+        probs[:, c] += height
+    probs[:, 0] += 1 - scores
+    probs /= probs.sum(1, keepdims=True)
+    saliency = 0.6 + 1.6 * scores + 0.2 * rng.random(n)
+    saliency *= n / saliency.sum()
+    peaks = np.array([int(0.2 * n), int(0.7 * n)])
+    windows = np.clip(np.stack([peaks - 2, peaks + 3], axis=1) * line.snippet_s, 0, line.duration_s)
+    return Analysis(
+        clip=clip, timeline=line, classes=XD_CLASSES, model_id=analyzer.model_id, recipe_hash=analyzer.recipe_hash,
+        encoders="made-up encoders", trained=analyzer.trained, score_source="two bumps, made up for tests",
+        modalities="VAT" if clip.has_audio else "VT", device="cpu", elapsed_s=1.25, scores=scores,
+        alignment_scores=np.clip(1 - probs[:, 0], 0, 1), class_probs=probs,
+        similarity=0.2 + 0.1 * probs + 0.005 * rng.random(probs.shape),
+        top_classes=np.tile([1, 5], (len(line.windows()), 1)), saliency=saliency,
+        windowed_saliency=np.where(scores > 0.3, saliency * 1.2, saliency), saliency_peaks=peaks,
+        saliency_windows_s=windows, clip_embeddings=np.ones((n, 4)), fused_embeddings=np.ones((n, 0)),
+        audio_level_db=-20 - 30 * rng.random(n) if clip.has_audio else None,
+    )  # fmt: skip
+
+
+def refusing(model: str) -> FakeAnalyzer:
+    """A factory whose model cannot be loaded."""
+    raise CmhkfError(f"no weights for {model}; get them from somewhere")

@@ -1,0 +1,128 @@
+"""Features: rows from a streaming decode, cached under the recipe, with sound that may be missing or silent."""
+
+import subprocess
+from dataclasses import replace
+
+import imageio_ffmpeg
+import numpy as np
+import pytest
+from fake_encoders import Loudness, MeanColour, fake_encoders
+
+from cmhkf.config import Recipe
+from cmhkf.features import Features, Progress, extract, level_db
+from cmhkf.media import probe
+
+RECIPE = Recipe(video=MeanColour.identity, text=(("name", "t"),), audio=Loudness.identity)
+
+
+def ffmpeg(*arguments):
+    subprocess.run([imageio_ffmpeg.get_ffmpeg_exe(), "-loglevel", "error", "-y", *map(str, arguments)], check=True)
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory):
+    """Red for 2 s, then blue for 2 s, at 24 fps; with a tone in the blue half, with silence, and without a track."""
+    folder = tmp_path_factory.mktemp("clips")
+    picture = ["-f", "lavfi", "-i", "color=red:s=64x48:r=24:d=2", "-f", "lavfi", "-i", "color=blue:s=64x48:r=24:d=2"]
+    video = ["-c:v", "libx264", "-qp", "0", "-pix_fmt", "yuv420p"]
+    tone = "aevalsrc='0.5*sin(2*PI*440*t)*gte(t,2)':s=16000:d=4"
+    for name, sound in {"tone": tone, "silent": "anullsrc=r=16000:cl=mono:d=4"}.items():
+        graph = ["-filter_complex", "[0][1]concat[v]", "-map", "[v]", "-map", "2:a", *video, "-c:a", "flac"]
+        ffmpeg(*picture, "-f", "lavfi", "-i", sound, *graph, folder / f"{name}.mkv")
+    ffmpeg(*picture, "-filter_complex", "[0][1]concat[v]", "-map", "[v]", *video, folder / "mute.mkv")
+    return {path.stem: probe(path) for path in folder.iterdir()}
+
+
+def run(clip, encoders=None, **options):
+    *progress, features = extract(clip, encoders or fake_encoders(), RECIPE, **options)
+    assert isinstance(features, Features)
+    assert all(isinstance(step, Progress) for step in progress)
+    return features, progress
+
+
+def test_rows_follow_pictures_and_sound(clips):
+    features, progress = run(clips["tone"])
+    assert features.timeline.n_snippets == 6
+    assert features.timeline.duration_s == pytest.approx(4.0, abs=0.05)
+    red, blue = features.video[:3, 0], features.video[3:, 2]
+    assert (red > 0.9).all()
+    assert (blue > 0.9).all()
+    # The rows look back one second from their end: 2/3, 4/3, 2 s silent; then 2/3 s and 1 s of tone.
+    rms = 0.5 / np.sqrt(2)
+    np.testing.assert_allclose(features.audio[:, 0], [0, 0, 0, rms * np.sqrt(2 / 3), rms, rms], atol=0.01)
+    assert (features.audio_level_db[:3] < -80).all()  # not -100 to the end: resampling rings a little before the tone
+    np.testing.assert_allclose(features.audio_level_db[3:], 20 * np.log10(rms), atol=0.5)
+    assert features.audio_state == "heard"
+    assert set(features.cues) == {"brightness", "loud"}
+    assert {step.stage for step in progress} == {"pictures", "sound"}
+
+
+def test_rows_do_not_depend_on_batches_or_blocks(clips, monkeypatch):
+    whole, _ = run(clips["tone"])
+    monkeypatch.setattr("cmhkf.features.PICTURES_PER_BATCH", 1)
+    monkeypatch.setattr("cmhkf.features.SOUND_BLOCK_S", 0.3)
+    encoders = fake_encoders()
+    split, _ = run(clips["tone"], encoders)
+    assert encoders.video.batches == [1] * 6
+    assert encoders.audio.calls > 3
+    np.testing.assert_array_equal(whole.video, split.video)
+    np.testing.assert_allclose(whole.audio, split.audio, atol=1e-5)
+
+
+@pytest.mark.parametrize(("name", "state", "level"), [("silent", "silent", -100.0), ("mute", "no sound track", None)])
+def test_nothing_to_hear(clips, name, state, level):
+    features, _ = run(clips[name])
+    assert features.audio is None
+    assert features.audio_state == state
+    assert "loud" not in features.cues
+    assert (features.audio_level_db is None) == (level is None)
+
+
+def test_encoders_without_sound_leave_the_track_alone(clips):
+    features, _ = run(clips["tone"], fake_encoders(audio=None))
+    assert features.audio_state == "not used"
+
+
+def test_unreadable_sound_does_not_cost_the_pictures(clips):
+    features, _ = run(replace(clips["mute"], has_audio=True))
+    assert features.audio is None
+    assert "mute.mkv" in features.audio_state
+    assert features.video.shape == (6, 4)
+
+
+def test_cache_spares_the_encoders_and_survives_damage(clips, tmp_path):
+    first, _ = run(clips["tone"], cache_dir=tmp_path)
+    encoders = fake_encoders()
+    again, progress = run(clips["tone"], encoders, cache_dir=tmp_path)
+    assert encoders.video.batches == []
+    assert progress == []
+    for name in ("video", "semantic", "audio", "audio_level_db"):
+        np.testing.assert_array_equal(getattr(first, name), getattr(again, name))
+    assert again.timeline == first.timeline
+    assert again.audio_state == "heard"
+    [file] = tmp_path.rglob("*.npz")
+    assert file.parent.name == RECIPE.hash
+    file.write_bytes(file.read_bytes()[:100])
+    mended, _ = run(clips["tone"], cache_dir=tmp_path)
+    np.testing.assert_array_equal(first.video, mended.video)
+
+
+def test_an_unwritable_cache_is_no_error(clips, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    features, _ = run(clips["mute"], cache_dir=tmp_path / "file")
+    assert features.video.shape == (6, 4)
+
+
+def test_closing_stops_the_decoder(clips):
+    steps = extract(clips["tone"], fake_encoders(), RECIPE)
+    next(steps)
+    next(steps)
+    steps.close()
+    with pytest.raises(StopIteration):
+        next(steps)
+
+
+def test_level_of_known_sound():
+    wave = np.concatenate([np.zeros(1000), np.ones(1000), np.full(500, 0.1)]).astype(np.float32)
+    level = level_db(wave, 1.0, np.array([2.0, 3.0, 4.0]), 1.0, 1000)
+    np.testing.assert_allclose(level, [-100, 0, 10 * np.log10(0.005)], atol=1e-4)

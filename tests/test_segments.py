@@ -1,0 +1,75 @@
+"""Segments from score curves; a snippet lasts 2/3 s."""
+
+import numpy as np
+import pytest
+from analyses import make_analysis
+
+from cmhkf import ConfigError, flag_segments
+
+S = 2 / 3  # seconds in a snippet
+
+
+def spans(scores, threshold=0.5, **options):
+    return [
+        (round(s.start_s / S), round(s.end_s / S))
+        for s in flag_segments(make_analysis(scores), threshold, **{"merge_gap_s": 0.0} | options)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("scores", "expected"),
+    [
+        ([0.1], []),
+        ([0.9], [(0, 1)]),
+        ([0.5], [(0, 1)]),  # reaching the threshold is enough
+        ([0.1, 0.6, 0.7, 0.1], [(1, 3)]),
+        ([0.6, 0.1, 0.1, 0.6], [(0, 1), (3, 4)]),
+        ([0.45, 0.6, 0.45, 0.39, 0.45], [(0, 3)]),  # inside until under 0.4; the last 0.45 never reached 0.5
+        ([0.45, 0.45], []),
+    ],
+)
+def test_enter_and_exit_thresholds(scores, expected):
+    assert spans(scores) == expected
+
+
+@pytest.mark.parametrize(
+    ("gap_s", "expected"), [(0.0, [(0, 1), (2, 3)]), (S - 0.01, [(0, 1), (2, 3)]), (S + 0.01, [(0, 3)])]
+)
+def test_merge_gap(gap_s, expected):
+    assert spans([0.9, 0.1, 0.9], merge_gap_s=gap_s) == expected
+
+
+def test_minimum_length_counts_after_merging():
+    scores = [0.9, 0.1, 0.9, 0.1, 0.1, 0.1, 0.9]
+    assert spans(scores, merge_gap_s=1.0, min_length_s=1.5) == [(0, 3)]
+
+
+def test_low_threshold_can_still_close_a_segment():
+    assert spans([0.08, 0.0, 0.08], threshold=0.06) == [(0, 1), (2, 3)]
+
+
+def test_near_misses_are_marked_and_never_overlap_flagged_ones():
+    analysis = make_analysis([0.9, 0.44, 0.1, 0.1, 0.1, 0.4, 0.1])
+    segments = flag_segments(analysis, 0.5, near_misses=True)
+    assert [(round(s.start_s / S), s.near_miss) for s in segments] == [(0, False), (5, True)]
+
+
+def test_too_short_ones_are_near_misses():
+    [only] = flag_segments(make_analysis([0.1, 0.9, 0.1]), 0.5, min_length_s=2.0, near_misses=True)
+    assert only.near_miss
+    assert only.score == pytest.approx(0.9)
+
+
+def test_label_peak_and_last_snippet():
+    probs = np.array([[0.9, 0.05, 0.05], [0.2, 0.2, 0.6], [0.4, 0.1, 0.5]])
+    [segment] = flag_segments(make_analysis([0.1, 0.9, 0.8], class_probs=probs, duration_s=2.3))
+    assert segment.label == "explosion"
+    assert segment.label_prob == pytest.approx(0.55 / 0.70)
+    assert segment.peak_s == pytest.approx(1.0)
+    assert segment.end_s == 2.3  # the frames after the last whole snippet belong to it
+
+
+@pytest.mark.parametrize("bad", [{"threshold": 1.2}, {"threshold": float("nan")}, {"min_length_s": -1}])
+def test_values_out_of_range_are_named(bad):
+    with pytest.raises(ConfigError, match=next(iter(bad))):
+        flag_segments(make_analysis([0.5]), **bad)
