@@ -161,7 +161,7 @@ class Analyzer:
                 yield step
             else:
                 yield Progress("model", 0, 1)
-                yield self._analysis(step, begun)
+                yield self.analyze_features(step, begun=begun)
 
     def analyze(self, path: str | Path, on_progress: Callable[[Progress], None] | None = None) -> Analysis:
         """Analyse one clip of any length; `on_progress` is called as the stages go on. Raises MediaError."""
@@ -172,7 +172,7 @@ class Analyzer:
         assert isinstance(result, Analysis)
         return result
 
-    def score(self, features: Features) -> Scored:
+    def _score(self, features: Features) -> Scored:
         """Put a clip's features through the trained model, or through what needs none, window by window."""
         with torch.inference_mode():
             windows = features.timeline.windows()
@@ -198,8 +198,10 @@ class Analyzer:
         heard = features.audio is not None and "A" in self.config.modalities
         return "V" + ("A" if heard else "") + ("T" if "T" in self.config.modalities else "")
 
-    def _analysis(self, features: Features, begun: float) -> Analysis:
-        scored, line = self.score(features), features.timeline
+    def analyze_features(self, features: Features, *, begun: float | None = None) -> Analysis:
+        """Analyse features made by `extract` with this recipe; `begun` is when the work on the clip began."""
+        begun = time.perf_counter() if begun is None else begun
+        scored, line = self._score(features), features.timeline
         peaks = np.flatnonzero(scored.peaks)
         return Analysis(
             clip=features.clip, timeline=line, classes=self.classes, model_id=self.model_id,

@@ -84,7 +84,7 @@ def _shown(source: av.container.InputContainer, track: VideoStream, limits: Medi
 class Cutter:
     """Makes of a decoded picture what an encoder wants to see.
 
-    The result equals Pillow's antialiased resize of the displayed picture, shorter side first, then torchvision's centre
+    The result equals Pillow's antialiased resize of the displayed picture, then torchvision's centre
     crop: identical when the file is not turned, and within one level when it is. Only what the crop keeps is made.
     """
 

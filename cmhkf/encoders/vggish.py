@@ -39,7 +39,8 @@ class Pca:
     means: Tensor  # [128]
     sha256: str
 
-    def __call__(self, rows: Tensor) -> Tensor:  # [B, 128] -> [B, 128]
+    def __call__(self, rows: Tensor) -> Tensor:
+        """Rows [B, 128] to whole numbers 0..255, as float32 [B, 128]."""
         whitened = (rows - self.means) @ self.vectors.T
         return ((whitened.clamp(-2, 2) + 2) * (255 / 4)).round()
 
