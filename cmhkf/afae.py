@@ -132,7 +132,7 @@ class SoundStream(nn.Module):
         """[B, N, D_a] -> F_a [B, N, D], zero in padded rows; N may be any number of snippets (E16)."""
         packed = pack_padded_sequence(audio, lengths.cpu(), batch_first=True, enforce_sorted=False)
         heard, _ = pad_packed_sequence(self.lstm(packed)[0], batch_first=True, total_length=audio.shape[1])
-        valid = torch.arange(audio.shape[1], device=audio.device) < lengths[:, None]
+        valid = torch.arange(audio.shape[1], device=audio.device) < lengths[:, None].to(audio.device)
         return self.norm(heard) * valid[..., None]
 
     def forward(

@@ -147,16 +147,21 @@ def _parse(path: Path, text: str) -> tuple[dict[str, Any], ModelConfig, Recipe]:
 def _differences(config: ModelConfig, tensors: Mapping[str, Tensor]) -> str:
     """Name and shape of whatever is missing, too many or of another shape than the config asks for; else empty."""
     with torch.device("meta"):
-        wanted = {MODEL + key: tuple(value.shape) for key, value in build_model(config).state_dict().items()}
-    wanted[TEXT] = (len(config.classes), config.semantic_dim)
-    found = {key: tuple(value.shape) for key, value in tensors.items() if value.is_floating_point()}
+        wanted = {MODEL + key: _shape(value) for key, value in build_model(config).state_dict().items()}
+        wanted[TEXT] = _shape(torch.empty(len(config.classes), config.semantic_dim))
+    found = {key: _shape(value) for key, value in tensors.items()}
     return _listed(
         [
-            f"{key} has shape {found.get(key, 'missing')} instead of {wanted.get(key, 'none')}"
-            for key in sorted(wanted.keys() | found.keys() | tensors.keys())
+            f"{key} is {found.get(key, 'missing')}, expected {wanted.get(key, 'nothing')}"
+            for key in sorted(wanted.keys() | found.keys())
             if wanted.get(key) != found.get(key)
         ]
     )
+
+
+def _shape(tensor: Tensor) -> str:
+    """The shape, and the type unless it is a floating point one (which of them does not matter)."""
+    return f"{[*tensor.shape]}" + ("" if tensor.is_floating_point() else f" of {tensor.dtype}")
 
 
 def _listed(items: list[str]) -> str:

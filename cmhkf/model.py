@@ -84,10 +84,10 @@ class FineBranch(nn.Module):
         self.tau = tau
         self.ffn = feed_forward(dim)
 
-    def forward(self, video: Tensor, logits: Tensor, text: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
-        """[B, N, D], [B, N], [C, D], [B, N] -> alignment [B, N, C] and T'' [B, C, D]."""
+    def forward(self, video: Tensor, logits: Tensor, text: Tensor) -> tuple[Tensor, Tensor]:
+        """F~_v [B, N, D] with zeros in padded rows, [B, N], [C, D] -> alignment [B, N, C] and T'' [B, C, D]."""
         confidence = logits.sigmoid() if self.weight == "sigmoid" else logits
-        prompt = (confidence * seen)[:, None] @ video  # [B, 1, D]
+        prompt = confidence[:, None] @ video  # [B, 1, D]
         prompted = text + normalize(prompt, dim=-1)  # [B, C, D], T'
         prompted = prompted + self.ffn(prompted)  # T''
         cosine = normalize(video, dim=-1) @ normalize(prompted, dim=-1).transpose(1, 2)  # [B, N, C]
@@ -188,7 +188,7 @@ class CMHKF(nn.Module):
         fused = self.fusion(streams, mask) if self.fusion else streams[0]  # [B, N, D]
 
         logits = self.classifier(fused)  # [B, N]
-        alignment, prompted = self.fine(streams[0], logits, text, seen)
+        alignment, prompted = self.fine(streams[0], logits, text)
         n = lengths[:, None]
         return ModelOutput(
             mask=mask, logits=logits, alignment=alignment, similarity=similarity, top_classes=chosen,

@@ -103,8 +103,3 @@ def test_starts_near_plain_concatenation():
     started = mkaf.joint_attention(64, 192, heads=1)
     torch.testing.assert_close(started.out.weight, plain.out.weight / 10)
     torch.testing.assert_close(started.query.weight, plain.query.weight)
-
-
-def test_streams_must_be_as_many_as_the_branches():
-    with pytest.raises(ValueError, match="zip"):
-        fusion("xattn", 3)([torch.randn(1, 2, DIM)] * 2, torch.ones(1, 2, dtype=torch.bool))
