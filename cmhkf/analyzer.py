@@ -24,6 +24,7 @@ from cmhkf.scoring import Scored, hear_whole, trained, untrained
 from cmhkf.timeline import WINDOW_SNIPPETS, Timeline
 
 EMBEDDING_DIM = 512
+HUB_FILE = "model.safetensors"
 CLIP_TAU = 0.01  # 1 / CLIP's learned logit scale, which stops at 100
 SHIPPED = Path(__file__).parents[1] / "checkpoints"
 
@@ -67,21 +68,28 @@ def _locate(spec: str) -> Path:
         if (path := Path(spec).expanduser()).is_file():
             return path
         raise CheckpointError(f"{spec!r} is neither a preset ({', '.join(PRESETS)}) nor a checkpoint file")
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub import hf_hub_download, try_to_load_from_cache
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
+    from cmhkf.encoders.weights import hub_url, offline_reason
 
     repo = spec.removeprefix("hf:")
     try:
-        return Path(hf_hub_download(repo, "model.safetensors", etag_timeout=5))
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
+        if reason := offline_reason(hub_url(repo, "main", HUB_FILE)):
+            cached = try_to_load_from_cache(repo, HUB_FILE)
+            if not isinstance(cached, str):
+                raise OSError(f"not in its cache, and {reason}")
+            return Path(cached)
+        return Path(hf_hub_download(repo, HUB_FILE, etag_timeout=5))
+    except (HfHubHTTPError, HFValidationError, OSError) as error:
         raise CheckpointError(
-            f"model.safetensors of {repo!r} cannot be had from the Hub ({error}); "
+            f"{HUB_FILE} of {repo!r} cannot be had from the Hub ({error}); "
             "check the name and the network, or download it by hand and pass its path"
         ) from error
 
 
 def _kind(recipe: Recipe) -> Literal["clip", "embedded"]:
-    return "embedded" if dict(recipe.video)["name"].startswith("demo") else "clip"
+    return "clip" if dict(recipe.video)["name"].startswith("CLIP") else "embedded"
 
 
 def _load_encoders(kind: Literal["clip", "embedded"], config: ModelConfig, device: str) -> Encoders:

@@ -162,6 +162,15 @@ def test_unknown_model_and_missing_checkpoint(tmp_path, monkeypatch):
         load("xd-violence")
 
 
+def test_a_hub_model_offline_says_so_at_once(monkeypatch, tmp_path):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("CMHKF_HOME", str(tmp_path))
+    with pytest.raises(CheckpointError, match="not in its cache, and HF_HUB_OFFLINE is set"):
+        load("hf:someone/something-that-is-not-here")
+    with pytest.raises(CheckpointError, match="cannot be had from the Hub"):
+        load("hf:not a name")
+
+
 def test_to_512_keeps_clip_rows_and_distances():
     rows = np.random.default_rng(1).normal(size=(20, 3000)).astype(np.float32)
     short = to_512(rows)

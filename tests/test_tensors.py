@@ -77,6 +77,7 @@ class Trap:
         return Path.touch, (self.path,)
 
 
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
 @pytest.mark.parametrize("protocol", [0, 2, 4])
 def test_pickled_code_is_never_run(tmp_path, protocol):
     path = tmp_path / "weights.pt"

@@ -34,10 +34,10 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
             f"{path} is damaged, or holds pickled objects that are not tensors; such code is never run\n"
             "Download it again, or save the state dict alone, best as safetensors."
         ) from error
-    except (SafetensorError, RuntimeError, EOFError, zipfile.BadZipFile) as error:
+    except (SafetensorError, RuntimeError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise WeightsError(
             f"{path} cannot be read as weights: it is damaged, cut short or of another kind\n"
-            "Download it again, and compare its size."
+            f"Download it again, and compare its size ({path.stat().st_size:,} bytes)."
         ) from error
     held = held.get("state_dict", held) if isinstance(held, Mapping) else None  # training programs wrap it
     items = held.items() if isinstance(held, Mapping) else ()

@@ -97,7 +97,7 @@ def cut(waveform: np.ndarray, start_s: float, ends_s: np.ndarray) -> np.ndarray:
 
 
 def load_vggish(
-    weights: str | None = None,
+    weights: str | Path | None = None,
     *,
     device: str = "auto",
     final_relu: bool = True,
@@ -114,7 +114,7 @@ def load_vggish(
         WeightsError: no weights or PCA file, or one that is not what it should be.
     """
 
-    def obtain(wanted: Wanted, path: str | None) -> Found:
+    def obtain(wanted: Wanted, path: str | Path | None) -> Found:
         return find_or_fetch(wanted, path, on_progress=on_progress) if allow_download else find(wanted, path)
 
     found = obtain(wanted_network(), weights)
@@ -123,7 +123,7 @@ def load_vggish(
     return VggishEncoder(network, weights_sha256=found.sha256, final_relu=final_relu, pca=pca)
 
 
-def find_weights(path: str | None = None) -> Found:
+def find_weights(path: str | Path | None = None) -> Found:
     """The file that `load_vggish` would take, without downloading. Raises WeightsError."""
     return find(wanted_network(), path)
 

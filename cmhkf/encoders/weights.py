@@ -11,8 +11,8 @@ import hashlib
 import http.client
 import json
 import os
-import socket
 import threading
+import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable
@@ -68,6 +68,9 @@ class Found:
     path: Path
     sha256: str
 
+    def __str__(self) -> str:
+        return f"{self.path} (SHA-256 {self.sha256[:12]}...)"
+
 
 def find(wanted: Wanted, path: str | Path | None = None) -> Found:
     """Look at `path`, else at the environment variable, else in the caches. Nothing is downloaded.
@@ -96,7 +99,7 @@ def find_or_fetch(wanted: Wanted, path: str | Path | None = None, *, on_progress
     if path or os.environ.get(wanted.setting) or any(_present(file) for file in wanted.files):
         return find(wanted, path)
     file = wanted.files[0]
-    if reason := _offline_reason(file.url):
+    if reason := offline_reason(file.url):
         raise WeightsError(_not_here(wanted, reason))
     try:
         return fetch(file, on_progress=on_progress)
@@ -213,23 +216,27 @@ def _present(file: WeightFile) -> bool:
     return any(place.is_file() for place in (file.own_place, *file.places))
 
 
-def _offline_reason(url: str) -> str:
+class _StayHere(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_args: object) -> None:
+        """A redirection is answer enough."""
+
+
+def offline_reason(url: str) -> str:
     """Why there is no point in downloading, or nothing. Takes at most about 2 s, even where name servers are silent."""
     if os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on"):
         return "HF_HUB_OFFLINE is set"
-    target = urllib.parse.urlsplit(url)
-    proxy = urllib.request.getproxies().get(target.scheme)
-    if proxy and not urllib.request.proxy_bypass(target.hostname or ""):
-        target = urllib.parse.urlsplit(proxy if "//" in proxy else f"//{proxy}")
-    host, port = target.hostname or "", target.port or (443 if target.scheme == "https" else 80)
+    host = urllib.parse.urlsplit(url).hostname
     answers: list[str] = []
 
     def knock() -> None:
+        question = urllib.request.Request(url, method="HEAD")
         try:
-            socket.create_connection((host, port), timeout=PROBE_S).close()
+            urllib.request.build_opener(_StayHere).open(question, timeout=PROBE_S).close()
             answers.append("")
-        except OSError as error:
-            answers.append(f"{host} cannot be reached: {error}")
+        except urllib.error.HTTPError:  # it answers: the download will say what is wrong
+            answers.append("")
+        except (OSError, http.client.HTTPException) as error:
+            answers.append(f"{host} cannot be reached: {getattr(error, 'reason', error)}")
 
     thread = threading.Thread(target=knock, daemon=True)  # looking up a name has no time limit of its own
     thread.start()
