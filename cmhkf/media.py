@@ -142,6 +142,8 @@ def stream_audio(
 
 def _messages(name: str, job: dict[str, Any], limits: MediaLimits) -> Generator[dict[str, Any] | bytearray]:
     """A child's messages; its MediaError with the file's name put before."""
+    if not Path(job["path"]).is_file():
+        raise MediaError(f"{name} is no longer at {job['path']}. Put it back, or open it where it is now.")
     try:
         yield from run_job(job, limits)
     except MediaError as error:

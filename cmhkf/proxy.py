@@ -9,15 +9,15 @@ from __future__ import annotations
 import os
 import subprocess
 import tempfile
-import threading
 from collections.abc import Generator, Iterator
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import IO
 
 from cmhkf.errors import MediaError
 from cmhkf.media import Clip
-from cmhkf.sandbox import DEFAULT_LIMITS, MediaLimits
+from cmhkf.sandbox import DEFAULT_LIMITS, MediaLimits, stall_guard
 
 PLAYED_CONTAINERS = ("mov", "matroska")  # mp4 and webm are among them
 PLAYED_VIDEO = ("h264", "vp8", "vp9", "av1")
@@ -52,12 +52,14 @@ def make_proxy(clip: Clip, out_path: str | Path, *, limits: MediaLimits = DEFAUL
     part = out_path.with_name(out_path.name + ".part")
     try:
         try:
-            yield from _run(_command(clip, part, limits, with_sound=clip.has_audio), clip, limits)
+            yield from _run(_command(clip, part, limits, with_sound=clip.has_audio), limits)
         except MediaError:
             if not clip.has_audio:
                 raise
-            yield from _run(_command(clip, part, limits, with_sound=False), clip, limits)
+            yield from _run(_command(clip, part, limits, with_sound=False), limits)
         part.replace(out_path)
+    except MediaError as error:
+        raise MediaError(f"{clip.name}: no copy for the browser could be made: {error}") from error
     finally:
         part.unlink(missing_ok=True)
 
@@ -75,7 +77,8 @@ def _command(clip: Clip, part: Path, limits: MediaLimits, *, with_sound: bool) -
     sound = f"asetpts=PTS-{clip.start_s:.6f}/TB,aresample=async=1:first_pts=0"
     return [
         imageio_ffmpeg.get_ffmpeg_exe(), "-nostdin", "-y", "-loglevel", "error", "-nostats", "-progress", "pipe:1",
-        "-protocol_whitelist", "file,pipe", "-max_pixels", str(limits.picture_pixels), "-i", f"file:{clip.path}",
+        "-protocol_whitelist", "file", "-max_pixels", str(limits.picture_pixels),
+        "-f", clip.container, "-i", f"file:{clip.path}",
         "-map", "0:V:0", "-vf", video, *(["-map", "0:a:0", "-af", sound, "-ac", "2"] if with_sound else []),
         "-c:v", "libx264", "-preset", "veryfast", "-crf", "23", "-g", str(max(1, round(rate))),
         "-c:a", "aac", "-b:a", "128k", "-sn", "-dn", "-map_metadata", "-1", "-t", str(limits.duration_s),
@@ -83,7 +86,7 @@ def _command(clip: Clip, part: Path, limits: MediaLimits, *, with_sound: bool) -
     ]  # fmt: skip
 
 
-def _run(command: list[str], clip: Clip, limits: MediaLimits) -> Iterator[float]:
+def _run(command: list[str], limits: MediaLimits) -> Iterator[float]:
     """Run ffmpeg, yield the seconds it reports, kill it when closed or stalled."""
     with tempfile.TemporaryFile() as complaints:
         process = subprocess.Popen(
@@ -99,7 +102,7 @@ def _run(command: list[str], clip: Clip, limits: MediaLimits) -> Iterator[float]
             if process.wait():
                 complaints.seek(max(0, complaints.seek(0, os.SEEK_END) - 300))
                 said = complaints.read().decode(errors="replace").strip() or f"exit code {process.returncode}"
-                raise MediaError(f"{clip.name}: no copy for the browser could be made: {said}")
+                raise MediaError(said)
         finally:
             process.kill()
             process.wait()
@@ -110,11 +113,8 @@ def _run(command: list[str], clip: Clip, limits: MediaLimits) -> Iterator[float]
 def _lines(process: subprocess.Popen[bytes], stdout: IO[bytes], limits: MediaLimits) -> Iterator[bytes]:
     """Lines as they come. ffmpeg reports twice a second; silence beyond the limit kills it."""
     while True:
-        watchdog = threading.Timer(limits.stall_s, process.kill)
-        watchdog.daemon = True
-        watchdog.start()
-        line = stdout.readline()
-        watchdog.cancel()
+        with stall_guard(process, limits.stall_s):
+            line = stdout.readline()
         if not line:
             return
         yield line
@@ -125,5 +125,6 @@ def _restrain(pid: int, limits: MediaLimits) -> None:
         from resource import RLIMIT_AS, RLIMIT_CPU, prlimit
     except ImportError:  # other than Linux
         return
-    prlimit(pid, RLIMIT_AS, (limits.memory_bytes, limits.memory_bytes))
-    prlimit(pid, RLIMIT_CPU, (limits.cpu_s, limits.cpu_s))
+    with suppress(ProcessLookupError):  # it may have finished already
+        prlimit(pid, RLIMIT_AS, (limits.memory_bytes, limits.memory_bytes))
+        prlimit(pid, RLIMIT_CPU, (limits.cpu_s, limits.cpu_s))

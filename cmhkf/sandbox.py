@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -85,32 +86,39 @@ def run_job(job: dict[str, Any], limits: MediaLimits) -> Iterator[dict[str, Any]
 def _read_message(
     process: subprocess.Popen[bytes], stdout: IO[bytes], limits: MediaLimits
 ) -> dict[str, Any] | bytearray | None:
-    """The next message; None when the child is gone. Kills a child that lets us wait for too long."""
+    """The next message; None when the child is gone."""
+    with stall_guard(process, limits.stall_s):
+        header = stdout.read(HEADER.size)
+        kind, size = HEADER.unpack(header) if len(header) == HEADER.size else (JSON, 0)
+        payload = bytearray(size)
+        complete = size and stdout.readinto(payload) == size  # type: ignore[attr-defined]
+    if not complete:
+        return None
+    return json.loads(payload) if kind == JSON else payload
+
+
+@contextmanager
+def stall_guard(process: subprocess.Popen[bytes], stall_s: float) -> Iterator[None]:
+    """Kill a child process that lets the block wait for longer than `stall_s`, and raise MediaError."""
     stalled = threading.Event()
 
     def give_up() -> None:
         stalled.set()
         process.kill()
 
-    watchdog = threading.Timer(limits.stall_s, give_up)
-    watchdog.daemon = True
-    watchdog.start()
+    timer = threading.Timer(stall_s, give_up)
+    timer.daemon = True
+    timer.start()
     try:
-        header = stdout.read(HEADER.size)
-        kind, size = HEADER.unpack(header) if len(header) == HEADER.size else (JSON, 0)
-        payload = bytearray(size)
-        complete = size and stdout.readinto(payload) == size  # type: ignore[attr-defined]
+        yield
     finally:
-        watchdog.cancel()
+        timer.cancel()
     if stalled.is_set():
-        raise MediaError(f"decoding made no progress for {limits.stall_s:g} s and was stopped. {REPAIR}")
-    if not complete:
-        return None
-    return json.loads(payload) if kind == JSON else payload
+        raise MediaError(f"decoding made no progress for {stall_s:g} s and was stopped. {REPAIR}")
 
 
 def _crash_reason(code: int, limits: MediaLimits) -> str:
     if code == -getattr(signal, "SIGXCPU", 0):
-        return f"decoding took more than {limits.cpu_s} processor seconds. Cut the clip into shorter parts."
+        return f"decoding took more than {limits.cpu_s} processor seconds; cut the clip into shorter parts."
     name = signal.Signals(-code).name if code < 0 else f"exit code {code}"
     return f"the decoder crashed on it ({name}); the file is damaged or too much for this machine. {REPAIR}"

@@ -47,7 +47,7 @@ class Timeline:
 
     def snippet_at(self, time_s: float) -> int:
         """Index of the snippet that covers `time_s`, clipped to the clip."""
-        return int(min(max(Fraction(time_s) * self.rate // SNIPPET_FRAMES, 0), self.n_snippets - 1))
+        return min(self.frame_at(time_s) // SNIPPET_FRAMES, self.n_snippets - 1)
 
     def frame_at(self, time_s: float) -> int:
         """Index of the grid frame shown at `time_s`."""

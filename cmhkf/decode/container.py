@@ -65,7 +65,7 @@ def video_track(source: av.container.InputContainer, limits: MediaLimits) -> Vid
     if not tracks:
         kinds = sorted({s.type for s in source.streams})
         held = "sound only" if source.streams.audio else f"no picture track that can be decoded ({kinds or 'empty'})"
-        raise MediaError(f"it holds {held}; a video is needed. If it should have pictures: {REPAIR}")
+        raise MediaError(f"it holds {held}; a video is needed. Choose the file with the pictures, or convert it.")
     track = tracks[0]
     if track.width * track.height > limits.picture_pixels:
         raise MediaError(
@@ -184,7 +184,7 @@ def describe(source: av.container.InputContainer, limits: MediaLimits) -> dict[s
     track = video_track(source, limits)
     stated = track.duration and track.time_base and track.duration * track.time_base
     duration_s = float(stated or Fraction(source.duration or 0, av.time_base))
-    if duration_s > limits.duration_s:
+    if duration_s > limits.duration_s and source.format.name not in DISCONTINUOUS:
         raise MediaError(
             f"it states a length of {duration_s:,.0f} s, over the limit of {limits.duration_s:,.0f} s. Cut it into "
             "parts; if the statement is wrong, rewrite it: ffmpeg -i IN -c copy OUT.mp4"

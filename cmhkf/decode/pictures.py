@@ -20,7 +20,7 @@ from cmhkf.errors import MediaError
 from cmhkf.sandbox import REPAIR, MediaLimits
 from cmhkf.timeline import GRID_RATE, SNIPPET_FRAMES, n_snippets_of
 
-ROUNDING_S = Fraction(1, 1000)  # Matroska and FLV round timestamps to the millisecond
+ROUNDING_S = Fraction(1, 2000)  # Matroska and FLV round timestamps to the millisecond
 FILTERS = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
 
 
@@ -38,12 +38,14 @@ def stream(
     """Yield uint8 [len(offsets), crop, crop, 3] per snippet, then the timeline's fields as a dict."""
     track = video_track(source, limits)
     cutter = Cutter(FrameSampling(**sampling), pixel_aspect(track))
+    # A timestamp stands for times within half a unit of its clock; coarser clocks are taken at their word.
+    rounding_s = min((track.time_base or Fraction(0)) / 2, ROUNDING_S)
     ticks, end_s = 0, Fraction(0)
     rows: list[np.ndarray] = []
     for picture in _shown(source, track, limits):
         cut: np.ndarray | None = None
         end_s = picture.end_s
-        last_tick = ticks + 1 if grid == "native" else math.ceil((end_s - ROUNDING_S) * GRID_RATE)
+        last_tick = ticks + 1 if grid == "native" else math.ceil((end_s - rounding_s) * GRID_RATE)
         while ticks < last_tick:
             offset = ticks % SNIPPET_FRAMES
             if offset in cutter.sampling.offsets:
@@ -85,7 +87,7 @@ class Cutter:
     """Makes of a decoded picture what an encoder wants to see.
 
     The result equals Pillow's antialiased resize of the displayed picture, then torchvision's centre
-    crop: identical when the file is not turned, and within one level when it is. Only what the crop keeps is made.
+    crop, to within one level of 255, or two when the file is turned. Only what the crop keeps is made.
     """
 
     def __init__(self, sampling: FrameSampling, aspect: Fraction) -> None:
