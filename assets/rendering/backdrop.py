@@ -1,4 +1,4 @@
-"""The still part of a scene: ground, boxes and sky by ray casting with sun shadows, then trees; painted once per clip."""
+"""The still part of a scene: ray-cast ground, boxes and sky with sun shadows, then trees; painted once per clip."""
 
 from __future__ import annotations
 
@@ -91,8 +91,8 @@ def paint(setting: Setting, *, seed: int) -> Backdrop:
     direct = facing * (shade > 200) * _tree_light(setting, points, sun, seed)
     # Sky light falls off towards the foot of walls: a cheap stand-in for ambient occlusion.
     foot = np.where(np.abs(normal[..., 2]) < 0.5, 0.72 + 0.28 * np.clip(points[..., 2] / 2.5, 0, 1), 1.0)
-    ambient = (0.42 + 0.1 * normal[..., 2]) * foot
-    light = direct[..., None] * np.array([0.92, 0.86, 0.76]) + ambient[..., None] * np.array([0.92, 1.0, 1.1])
+    ambient = (0.46 + 0.1 * normal[..., 2]) * foot
+    light = direct[..., None] * np.array([1.02, 0.95, 0.82]) + ambient[..., None] * np.array([0.92, 1.0, 1.1])
     colour = albedo * light
     sky = np.asarray(setting.sky) * (1.12 - 0.5 * np.clip(rays[..., 2:], 0, 0.4))
     haze = 1 - np.exp(-np.minimum(distance, 300) / 190)[..., None]
@@ -191,7 +191,7 @@ def _plant(tree: Tree, camera: Camera, sun: np.ndarray, image: Image.Image, seed
     thick = camera.focal_px / depth[0] * 0.15
     for pen, fill in ((draw, (74, 62, 52)), (cut, 255)):
         pen.line([tuple(p) for p in trunk], fill=fill, width=int(2 * thick))
-    draw.line([tuple(p + [-thick * 0.4, 0]) for p in trunk], fill=(106, 91, 76), width=max(1, int(thick * 0.6)))
+    draw.line([(p[0] - thick * 0.4, p[1]) for p in trunk], fill=(106, 91, 76), width=max(1, int(thick * 0.6)))
     leaves, radius = _crown(tree, seed)
     at, far = camera.project(leaves + foot)
     lit = np.clip(0.45 + 0.55 * (leaves - [0, 0, tree.height * 0.66]) @ sun / tree.spread, 0.15, 1.1)

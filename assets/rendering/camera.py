@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from math import cos, radians, sin
 
 import numpy as np
@@ -24,12 +25,12 @@ class Camera:
     pitch_deg: float = 16.0
     fov_deg: float = 62.0
 
-    @property
+    @cached_property
     def position(self) -> np.ndarray:
         """The eye, [3]."""
         return np.array([self.x, self.y, self.z])
 
-    @property
+    @cached_property
     def axes(self) -> np.ndarray:
         """Rows: right, up, ahead; [3, 3]."""
         a, p = radians(self.yaw_deg), radians(self.pitch_deg)
@@ -37,7 +38,7 @@ class Camera:
         right = np.array([cos(a), -sin(a), 0.0])
         return np.stack([right, np.cross(right, ahead), ahead])
 
-    @property
+    @cached_property
     def focal_px(self) -> float:
         """Focal length in canvas pixels."""
         return WIDTH * SCALE / 2 / np.tan(radians(self.fov_deg) / 2)

@@ -13,12 +13,17 @@ from assets.rendering.camera import Camera
 from assets.rendering.people import FPS
 
 Colour = tuple[int, int, int]
+NEVER_S = 1e9
 # Outline of the body in metres, nose first: along, up, half width. Then the glasshouse, foot and roof.
-SEDAN = ((2.12, 0.22, 0.8), (2.2, 0.5, 0.82), (2.08, 0.7, 0.84), (0.95, 0.92, 0.88), (-1.5, 0.96, 0.88), (-2.12, 0.9, 0.84),
-         (-2.2, 0.52, 0.84), (-2.12, 0.24, 0.8))  # fmt: skip
+SEDAN = (
+    (2.12, 0.22, 0.8), (2.2, 0.5, 0.82), (2.08, 0.7, 0.84), (0.95, 0.92, 0.88),
+    (-1.5, 0.96, 0.88), (-2.12, 0.9, 0.84), (-2.2, 0.52, 0.84), (-2.12, 0.24, 0.8),
+)  # fmt: skip
 SEDAN_GLASS = ((0.95, 0.92, 0.82), (0.2, 1.42, 0.62), (-0.9, 1.42, 0.62), (-1.65, 0.96, 0.8))
-VAN = ((2.3, 0.25, 0.85), (2.4, 0.6, 0.88), (2.2, 1.0, 0.9), (1.5, 1.15, 0.92), (-2.3, 1.15, 0.93), (-2.4, 0.7, 0.93),
-       (-2.35, 0.3, 0.9), (-2.3, 0.25, 0.9))  # fmt: skip
+VAN = (
+    (2.3, 0.25, 0.85), (2.4, 0.6, 0.88), (2.2, 1.0, 0.9), (1.5, 1.15, 0.92),
+    (-2.3, 1.15, 0.93), (-2.4, 0.7, 0.93), (-2.35, 0.3, 0.9), (-2.3, 0.25, 0.9),
+)  # fmt: skip
 VAN_GLASS = ((1.5, 1.15, 0.9), (0.85, 1.95, 0.8), (-2.25, 1.98, 0.82), (-2.3, 1.15, 0.9))
 
 
@@ -30,11 +35,11 @@ class Car:
     xy: np.ndarray  # [T, 2]
     heading: np.ndarray  # [T], radians, 0 = ahead along y
     van: bool = False
-    crushed_from_s: float = 1e9
+    crushed_from_s: float = NEVER_S
     """From then on the nose is crumpled."""
-    blinks_from_s: float = 1e9
+    blinks_from_s: float = NEVER_S
     """From then on the hazard lights blink."""
-    burnt_from_s: float = 1e9
+    burnt_from_s: float = NEVER_S
     """From then on the paint is black and the glass gone."""
 
     def speed(self, frame: int) -> float:
@@ -43,8 +48,16 @@ class Car:
         return float(np.linalg.norm(self.xy[b] - self.xy[a])) * FPS / (b - a)
 
 
-def drive(colour: Colour, keys: list[tuple[float, float, float, float]], n_frames: int, *, van: bool = False,
-          **states: float) -> Car:  # fmt: skip
+def drive(
+    colour: Colour,
+    keys: list[tuple[float, float, float, float]],
+    n_frames: int,
+    *,
+    van: bool = False,
+    crushed_from_s: float = NEVER_S,
+    blinks_from_s: float = NEVER_S,
+    burnt_from_s: float = NEVER_S,
+) -> Car:
     """A car that is at (x, y) with the given heading in degrees at the given seconds, smoothly between."""
     knots = np.array(keys)
     t = np.clip(np.arange(n_frames) / FPS, *knots[[0, -1], 0])
@@ -52,7 +65,7 @@ def drive(colour: Colour, keys: list[tuple[float, float, float, float]], n_frame
         x, y, a = (np.full(n_frames, knots[0, i]) for i in (1, 2, 3))
     else:
         x, y, a = (PchipInterpolator(knots[:, 0], knots[:, i])(t) for i in (1, 2, 3))
-    return Car(colour, np.stack([x, y], axis=1), np.radians(a), van, **states)
+    return Car(colour, np.stack([x, y], axis=1), np.radians(a), van, crushed_from_s, blinks_from_s, burnt_from_s)
 
 
 def _place(car: Car, frame: int, local: np.ndarray) -> np.ndarray:
@@ -80,25 +93,23 @@ def draw_car(draw: ImageDraw.ImageDraw, camera: Camera, car: Car, frame: int, *,
     glass = np.array((14, 12, 12) if burnt else (52, 62, 72), float)
     left, right = _sections(VAN if car.van else SEDAN, t >= car.crushed_from_s)
     top_left, top_right = _sections(VAN_GLASS if car.van else SEDAN_GLASS, False)
-    belt = (left + left[::-1]) / 2 * [1, 0, 0] + [0, 0.93, 0.55]
 
     def face(points: np.ndarray, colour: np.ndarray, tone: float = 1.0) -> None:
         _face(draw, camera, _place(car, frame, points), colour * tone, sun)
 
-    for k in np.argsort(-camera.project(_place(car, frame, (left + right) / 2))[1][:-1]):
-        face(np.stack([left[k], right[k], right[k + 1], left[k + 1]]), paint)
-    for side, skirt in ((left, belt), (right[::-1], belt[::-1] * [1, -1, 1])):
-        face(side, paint, 0.8)
-        shoulder = np.concatenate([side[side[:, 2] > 0.45], skirt[[-1, 0]] * [0.98, 0.97, 1]])
-        face(shoulder, paint, 1.0)
+    for k in range(len(left) - 1):
+        face(np.stack([right[k], left[k], left[k + 1], right[k + 1]]), paint)
+    for side in (left[::-1], right):
+        face(side, paint, 0.78)
+        face(np.column_stack([side[:, :2], np.maximum(side[:, 2], 0.55)]), paint)
     _wheels(draw, camera, car, frame)
     for k in range(3):
-        pane = np.stack([top_left[k], top_right[k], top_right[k + 1], top_left[k + 1]])
+        pane = np.stack([top_right[k], top_left[k], top_left[k + 1], top_right[k + 1]])
         face(pane, paint if k == 1 or (car.van and k == 2) else glass)
-    for a in (top_left, top_right[::-1]):
-        face(a, paint)
-        centre = a.mean(axis=0) + [0.0, 0, -0.01]
-        window = centre + (a - centre) * [0.86, 1.0, 0.74]
+    for side in (top_left[::-1], top_right):
+        face(side, paint)
+        centre = side.mean(axis=0)
+        window = centre + (side - centre) * [0.86, 1.0, 0.74]
         if car.van:  # only the cab has side windows
             window[:, 0] = np.maximum(window[:, 0], 0.35)
         face(window, glass, 1.1)
@@ -129,7 +140,12 @@ def _wheels(draw: ImageDraw.ImageDraw, camera: Camera, car: Car, frame: int) -> 
             continue
         for along in (1.35, -1.35):
             hub = np.array([along, 0.9 * side, 0.33])
-            for radius, colour in ((0.39, (20, 20, 22)), (0.33, (34, 34, 36)), (0.2, (140, 142, 146)), (0.07, (50, 50, 54))):
+            for radius, colour in (
+                (0.39, (20, 20, 22)),
+                (0.33, (34, 34, 36)),
+                (0.2, (140, 142, 146)),
+                (0.07, (50, 50, 54)),
+            ):
                 at, _ = camera.project(_place(car, frame, hub + circle * radius))
                 draw.polygon(at.ravel().tolist(), fill=colour)
             for k in range(5):
@@ -147,7 +163,7 @@ def _lamps(draw: ImageDraw.ImageDraw, camera: Camera, car: Car, frame: int) -> N
         (end, (255, 178, 50) if flash else (238, 240, 230)),
         (-end, (255, 178, 50) if flash else (255, 48, 36) if braking else (140, 22, 22)),
     ):
-        if along > 0 and t >= car.crushed_from_s and not flash:
+        if along > 0 and t >= car.crushed_from_s:
             continue
         facing = _place(car, frame, np.array([[along, 0.0, 0.6], [0, 0, 0.6]]))
         if (facing[0] - facing[1]) @ (camera.position - facing[0]) <= 0:

@@ -35,6 +35,9 @@ class Burst:
     power: float = 1.0
     """Scale of the camera shake."""
 
+    wall_y_m: float = 1e9
+    """Flying pieces stop at a wall this far back."""
+
     def shake_px(self, t: float) -> np.ndarray:
         """Displacement of the camera in canvas pixels, [2]."""
         age = t - self.start_s
@@ -92,10 +95,11 @@ class Puffs(NamedTuple):
         c, d = min(left + side, colour.shape[1]), min(top + side, colour.shape[0])
         if a >= c or b >= d:
             return
+        seen = (slice(b - top, d - top), slice(a - left, c - left))
         mask, shade = (
-            np.asarray(part.resize((side, side), Image.Resampling.BILINEAR), np.float32)[b - top : d - top, a - left : c - left, None]
+            np.asarray(part.resize((side, side), Image.Resampling.BILINEAR), np.float32)[seen][..., None]
             for part in _sprites()[i % 8]
-        )  # fmt: skip
+        )
         alpha = mask * np.float32(self.opacity[i] / 255)
         tone = self.shines[i] + (1 - self.shines[i]) * shade / 255
         keep = 1 - alpha * np.float32(1 - 0.35 * self.shines[i])  # what shines also lets some light through
@@ -141,7 +145,8 @@ def _fireball(burst: Burst, t: float) -> Puffs:
     seconds = (age * life[here])[:, None]
     centres = np.asarray(burst.at) + throw[here] * (1 - np.exp(-seconds * 4)) + [0, 0, 1.8] * seconds
     radii = 0.5 + rng.uniform(0.9, 1.6, n)[here] * np.sqrt(age)
-    return Puffs(centres, radii, _heat(age ** 0.8), np.clip((1 - age) * 2, 0, 0.95), np.clip(1.3 - 1.5 * age, 0, 1))  # fmt: skip
+    opacity, shines = np.clip((1 - age) * 2, 0, 0.95), np.clip(1.3 - 1.5 * age, 0, 1)
+    return Puffs(centres, radii, _heat(age**0.8), opacity, shines)
 
 
 def _heat(age: np.ndarray) -> np.ndarray:
@@ -187,7 +192,7 @@ def _steam(burst: Burst, t: float) -> Puffs:
     here, age = _alive(burst.start_s + when, life, t)
     seconds = (age * life[here])[:, None]
     spot = rng.normal(size=(n, 3)) * [0.5, 0.5, 0.2]
-    centres = np.asarray(burst.at) + spot[here] * (1 + seconds) + (WIND + [0, 0, 0.7]) * seconds
+    centres = np.asarray(burst.at) + spot[here] * (1 + seconds) + WIND * seconds + [0, 0, 0.7] * seconds
     thin = 1 - 0.6 * (when / max(burst.burns_s, 1))[here]
     colours = np.repeat(rng.uniform(165, 215, (n, 1))[here], 3, axis=1)
     return Puffs(centres, 0.25 + 0.8 * age, colours, 0.42 * np.clip(age * 8, 0, 1) * (1 - age) * thin, 0 * age)
@@ -206,6 +211,7 @@ def debris_at(burst: Burst, t: float) -> Capsules:
     flight = np.minimum(max(t - burst.start_s, 0), lands)[:, None]
     slide = 0.25 * (1 - np.exp(-4 * np.maximum(t - burst.start_s - lands, 0)))[:, None] * velocity * [1, 1, 0]
     middle = np.asarray(burst.at) + velocity * flight - [0, 0, 4.905] * flight**2 + slide
+    middle[:, 1] = np.minimum(middle[:, 1], burst.wall_y_m)
     middle[:, 2] = np.maximum(middle[:, 2], 0.03)
     spin = rng.uniform(0, 6, (burst.n_debris, 1)) + flight * rng.uniform(5, 20, (burst.n_debris, 1))
     length = rng.uniform(0.04, 0.22, (burst.n_debris, 1))

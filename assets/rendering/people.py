@@ -14,6 +14,7 @@ from assets.rendering.camera import Camera
 
 FPS = 24
 Colour = tuple[int, int, int]
+Spans = tuple[tuple[float, float], ...]  # intervals in seconds
 
 
 class Pose(NamedTuple):
@@ -68,9 +69,9 @@ class Person:
     speed: np.ndarray  # [T], m/s
     phase: np.ndarray  # [T], of the gait
     seed: float
-    fights: tuple[tuple[float, float], ...] = ()
+    fights: Spans = ()
     """Intervals in seconds during which the person fights."""
-    ducks: tuple[tuple[float, float], ...] = ()
+    ducks: Spans = ()
     """Intervals during which the person cowers, arms over the head."""
 
     def pose_at(self, frame: int) -> Pose:
@@ -89,8 +90,16 @@ class Person:
         return Capsules(ends, local.radii, local.colours)
 
 
-def walk(look: Look, keys: list[tuple[float, float, float]], n_frames: int, *, face: float | None = None, seed: float = 0.0,
-         **acts: tuple[tuple[float, float], ...]) -> Person:  # fmt: skip
+def walk(
+    look: Look,
+    keys: list[tuple[float, float, float]],
+    n_frames: int,
+    *,
+    face: float | None = None,
+    seed: float = 0.0,
+    fights: Spans = (),
+    ducks: Spans = (),
+) -> Person:
     """A person who passes (x, y) at the given seconds, smoothly; `face` is the heading while standing."""
     t = np.arange(n_frames) / FPS
     knots = np.array(keys)
@@ -112,10 +121,10 @@ def walk(look: Look, keys: list[tuple[float, float, float]], n_frames: int, *, f
     unit = gaussian_filter1d(way / np.linalg.norm(way, axis=1, keepdims=True), 4, axis=0, mode="nearest")
     stride = 0.75 + 0.35 * speed  # metres of a double step
     phase = np.cumsum(speed / np.maximum(stride, 0.5)) / FPS * 2 * np.pi + seed * 7
-    return Person(look, xy, np.arctan2(unit[:, 0], unit[:, 1]), speed, phase, seed, **acts)
+    return Person(look, xy, np.arctan2(unit[:, 0], unit[:, 1]), speed, phase, seed, fights, ducks)
 
 
-def _ramp(t: float, spans: tuple[tuple[float, float], ...]) -> float:
+def _ramp(t: float, spans: Spans) -> float:
     """1 inside a span, rising and falling over 0.4 s at its ends."""
     return max((float(np.clip(min(t - a, b - t) / 0.4, 0, 1)) for a, b in spans), default=0.0)
 
@@ -169,12 +178,15 @@ def _body(pose: Pose, look: Look) -> Capsules:
     parts: list[tuple[np.ndarray, np.ndarray, float, float, Colour]] = []
     hips = np.array([0, 0, 0.93 - pose.drop])
 
+    def at(*offset: float) -> np.ndarray:
+        return np.array(offset)
+
     def swing(start: np.ndarray, angle: float, length: float, side: float = 0.0) -> np.ndarray:
         return start + length * np.array([np.sin(side), np.cos(side) * np.sin(angle), -np.cos(side) * np.cos(angle)])
 
     soles = []
     for side, hip, knee in ((-1, pose.hip_l, pose.knee_l), (1, pose.hip_r, pose.knee_r)):
-        joint = hips + [0.09 * side, 0, 0]
+        joint = hips + at(0.09 * side, 0, 0)
         bent = swing(joint, hip, 0.43)
         ankle = swing(bent, hip - knee, 0.42)
         toe = ankle + 0.17 * np.array([0, np.cos(0.5 * (hip - knee)), 0.5 * np.sin(hip - knee) - 0.1])
@@ -184,9 +196,9 @@ def _body(pose: Pose, look: Look) -> Capsules:
     neck = hips + 0.5 * np.array([0, np.sin(pose.lean), np.cos(pose.lean)])
     across = np.array([np.cos(pose.twist), -np.sin(pose.twist), 0])
     for side in (-0.75, 0.75, 0.0):
-        parts.append((hips + [0.1 * side, 0, 0.02], neck + across * 0.15 * side, 0.115, 0.12, look.top))
+        parts.append((hips + at(0.1 * side, 0, 0.02), neck + across * 0.15 * side, 0.115, 0.12, look.top))
     if look.coat:
-        parts += [(hips, hips + [0.06 * s, 0.01, -0.34], 0.15, 0.15, look.top) for s in (-1, 1)]
+        parts += [(hips, hips + at(0.06 * s, 0.01, -0.34), 0.15, 0.15, look.top) for s in (-1, 1)]
     for side, arm, elbow in ((-1, pose.arm_l, pose.elbow_l), (1, pose.arm_r, pose.elbow_r)):
         shoulder = neck + across * 0.2 * side + [0, 0, -0.02]
         bent = swing(shoulder, arm, 0.29, side * pose.spread)
@@ -195,10 +207,10 @@ def _body(pose: Pose, look: Look) -> Capsules:
         parts.append((hand, swing(hand, arm + elbow, 0.06), 0.04, 0.036, look.skin))
     if look.bag:
         parts.append((neck - [0, 0.17, 0.08], neck - [0, 0.18, 0.36], 0.12, 0.13, look.bag))
-    head = neck + [0, 0.05 + 0.25 * np.sin(pose.lean), 0.24]
+    head = neck + at(0, 0.05 + 0.25 * np.sin(pose.lean), 0.24)
     parts.append((neck, head, 0.055, 0.06, look.skin))
-    parts.append((head - [0, 0, 0.03], head + [0, 0.01, 0.05], 0.088, 0.095, look.skin))
-    parts.append((head + [0, -0.035, 0.02], head + [0, -0.015, 0.08], 0.095, 0.092, look.hair))
+    parts.append((head - [0, 0, 0.03], head + at(0, 0.01, 0.05), 0.088, 0.095, look.skin))
+    parts.append((head + at(0, -0.035, 0.02), head + at(0, -0.015, 0.08), 0.095, 0.092, look.hair))
     ends = np.array([[a, b] for a, b, *_ in parts])
     ends[..., 2] -= min(soles)  # the lower foot stands on the ground
     radii = np.array([[r0, r1] for _, _, r0, r1, _ in parts])
@@ -220,7 +232,9 @@ def outlines(camera: Camera, ends: np.ndarray, radii: np.ndarray) -> tuple[np.nd
     return np.concatenate(caps, axis=1), px.mean(axis=1), depth.mean(axis=1)
 
 
-def draw_capsules(draw: ImageDraw.ImageDraw, camera: Camera, body: Capsules, *, light_px: tuple[float, float], gain: float) -> None:
+def draw_capsules(
+    draw: ImageDraw.ImageDraw, camera: Camera, body: Capsules, *, light_px: tuple[float, float], gain: float
+) -> None:
     """Draw capsules far to near in three tones, lit from the canvas direction `light_px`."""
     polygons, radius, depth = outlines(camera, body.ends, body.radii)
     shift = np.asarray(light_px)

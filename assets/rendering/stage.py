@@ -29,8 +29,8 @@ class Scene:
     """Class of the event, or `normal`."""
     segments_s: tuple[tuple[float, float], ...]
     """When the event lasts; empty for a normal clip."""
-    sound: Callable[[int], np.ndarray] = field(repr=False)
-    """Seed to the clip's sound, float [samples] in -1..1."""
+    sound: Callable[[int, float], np.ndarray] = field(repr=False)
+    """Seed and seconds to the clip's sound, float [samples] in -1..1, without the people's steps."""
     people: tuple[Person, ...] = ()
     cars: tuple[Car, ...] = ()
     bursts: tuple[Burst, ...] = ()
@@ -74,8 +74,10 @@ class Stage:
             draw_shadow(pen, camera, person.capsules(index), self.sun)
         for car in self.scene.cars:
             draw_car_shadow(pen, camera, car, index, self.sun)
-        mask = mask.filter(ImageFilter.BoxBlur(2)).point([int(v * 0.52) for v in range(256)])
-        canvas.paste((22, 26, 34), (0, 0), mask)
+        if (drawn := mask.getbbox()) is not None:
+            left, top, right, bottom = (edge + grow for edge, grow in zip(drawn, (-4, -4, 4, 4), strict=True))
+            soft = mask.crop((left, top, right, bottom)).filter(ImageFilter.BoxBlur(2))
+            canvas.paste((22, 26, 34), (left, top), soft.point([int(v * 0.52) for v in range(256)]))
 
     def _things(self, index: int) -> list[tuple[float, Callable[[Image.Image], None]]]:
         """Depth and drawing of everything that stands on the ground."""
@@ -141,5 +143,3 @@ class Stage:
         ):
             draw.text((at[0] + 1, at[1] + 1), text, fill=(20, 20, 20), font=self.font, anchor=anchor)
             draw.text(at, text, fill=(232, 232, 226), font=self.font, anchor=anchor)
-
-

@@ -49,9 +49,15 @@ def stripes(
 
 
 def facade(
-    wall: Colour, *, storey_m: float = 3.2, bay_m: float = 2.6, shop: Colour | None = None, brick: bool = True, seed: int = 0
+    wall: Colour,
+    *,
+    storey_m: float = 3.2,
+    bay_m: float = 2.6,
+    shop: Colour | None = None,
+    brick: bool = True,
+    seed: int = 0,
 ) -> Texture:
-    """A house front: courses of brick, framed windows by storey, and a glazed shop on the ground floor if `shop` is set."""
+    """A house front: courses of brick, windows by storey, and a glazed shop on the ground floor if `shop` is set."""
 
     def colour(a: np.ndarray, b: np.ndarray) -> np.ndarray:
         tone = 1 + 0.07 * noise(a, b, size=2.5, seed=seed + 40)
