@@ -101,11 +101,13 @@ def _load_encoders(kind: Literal["clip", "embedded"], config: ModelConfig, devic
         encoders = load_embedded(device)
         return encoders if listens else replace(encoders, audio=None)
     from cmhkf.encoders.clip import load_clip
-    from cmhkf.encoders.vggish import load_vggish
 
     video, text, _ = load_clip(device=device)
-    audio = load_vggish(device=device) if listens else None
-    return Encoders("CLIP ViT-B/16" + (" + VGGish" if audio else ""), video, text, audio, tau=CLIP_TAU)
+    if not listens:
+        return Encoders("CLIP ViT-B/16", video, text, None, tau=CLIP_TAU)
+    from cmhkf.encoders.vggish import load_vggish
+
+    return Encoders("CLIP ViT-B/16 + VGGish", video, text, load_vggish(device=device), tau=CLIP_TAU)
 
 
 class Analyzer:

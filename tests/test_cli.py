@@ -6,8 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import imageio_ffmpeg
 import pytest
+from media_factory import ffmpeg
 
 from cmhkf import Analysis, ConfigError
 from cmhkf.batch import find_videos, output_names
@@ -30,8 +30,7 @@ def folder(tmp_path_factory):
     (folder / "sub").mkdir()
     source = ["-f", "lavfi", "-i", "testsrc2=s=320x180:r=24:d=2", "-f", "lavfi", "-i", "sine=d=2"]
     for name in ("a.mp4", "sub/a.mp4"):
-        command = [imageio_ffmpeg.get_ffmpeg_exe(), "-loglevel", "error", *source, "-shortest", str(folder / name)]
-        subprocess.run(command, check=True)
+        ffmpeg(*source, "-shortest", folder / name)
     (folder / "broken.mp4").write_text("<html>not found</html>")
     return folder
 

@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
+import cmhkf
 from cmhkf.encoders.clip import (
     MODEL,
     OPENAI_ONLY,
@@ -260,3 +261,16 @@ def test_a_model_is_built_from_what_was_found(weights, fp32):
     assert torch.equal(model.visual.proj, fp32[2].visual.proj)
     assert model.attn_mask.shape == (77, 77)
     assert not any(p.is_meta for p in model.parameters())
+
+
+def test_the_zero_shot_preset_analyses_a_clip_and_calls_itself_untrained(weights, numbered_clip, monkeypatch):
+    monkeypatch.setenv("CMHKF_CLIP_WEIGHTS", str(weights))
+    analysis = cmhkf.load("zero-shot").analyze(numbered_clip)
+    assert not analysis.trained
+    assert analysis.score_source == "1 - P(normal), untrained"
+    assert analysis.encoders == "CLIP ViT-B/16"
+    assert analysis.modalities == "VT"
+    assert analysis.clip_embeddings.shape == (3, 512)
+    np.testing.assert_allclose(analysis.scores, 1 - analysis.class_probs[:, 0], atol=1e-6)
+    odds = np.exp(analysis.similarity / 0.01)  # CLIP's own temperature
+    np.testing.assert_allclose(analysis.class_probs, odds / odds.sum(1, keepdims=True), rtol=1e-3)

@@ -1,22 +1,17 @@
 """Features: rows from a streaming decode, cached under the recipe, with sound that may be missing or silent."""
 
-import subprocess
 from dataclasses import replace
 
-import imageio_ffmpeg
 import numpy as np
 import pytest
 from fake_encoders import Loudness, MeanColour, fake_encoders
+from media_factory import ffmpeg
 
 from cmhkf.config import Recipe
 from cmhkf.features import Features, Progress, extract, level_db
 from cmhkf.media import probe
 
 RECIPE = Recipe(video=MeanColour.identity, text=(("name", "t"),), audio=Loudness.identity)
-
-
-def ffmpeg(*arguments):
-    subprocess.run([imageio_ffmpeg.get_ffmpeg_exe(), "-loglevel", "error", "-y", *map(str, arguments)], check=True)
 
 
 @pytest.fixture(scope="module")
