@@ -6,16 +6,13 @@ Everything returned by a public method is plain JSON, made here at the edge.
 from __future__ import annotations
 
 import dataclasses
-import logging
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import quote
-
-from cmhkf.proxy import make_proxy, needs_proxy
 
 from app.charts import curves_file
 from app.jobs import Job, Jobs
@@ -24,20 +21,29 @@ from app.store import Entry, Store
 from cmhkf import Analysis, ConfigError, flag_segments
 from cmhkf.config import PRESETS
 from cmhkf.media import Clip, probe
+from cmhkf.proxy import make_proxy, needs_proxy
 
 ANALYSES_IN_MEMORY = 8
 EXAMPLES = Path(__file__).parents[1] / "assets" / "examples"
-
-log = logging.getLogger(__name__)
 
 
 class Analyzer(Protocol):
     """What the desk needs of `cmhkf.Analyzer`."""
 
-    model_id: str
-    recipe_hash: str
-    trained: bool
-    classes: Sequence[str]
+    @property
+    def model_id(self) -> str:
+        """Preset or checkpoint."""
+        ...
+
+    @property
+    def recipe_hash(self) -> str:
+        """How its features are made."""
+        ...
+
+    @property
+    def trained(self) -> bool:
+        """Whether a trained head takes part."""
+        ...
 
     def steps(self, path: str) -> Iterator[Any]:
         """Yield progress, and at last the Analysis; closing the iterator stops the work."""
@@ -62,7 +68,6 @@ class Desk:
         self.store = Store(settings.home, settings.store_url)
         self._factory = analyzer_factory
         self._analyzers: dict[str, Analyzer] = {}
-        self._loading = threading.Lock()
         self._recent: OrderedDict[str, Analysis] = OrderedDict()
         self._reading = threading.Lock()
         self._analysing = Jobs("analyses")
@@ -87,7 +92,7 @@ class Desk:
             "preset": self.settings.preset,
             "model": "ready" if analyzer else warming.state if warming else "queued",
             "trained": analyzer.trained if analyzer else None,
-            "error": warming.error if warming else "",
+            "error": warming.error if warming and not analyzer else "",
             "max_upload_mb": self.settings.max_upload_mb,
             "examples": [{"name": path.name, "url": _url(path)} for path in _examples()],
             "library": self.library(),
@@ -102,7 +107,7 @@ class Desk:
         return {
             "clip": entry.clip.sha256,
             "name": entry.clip.name,
-            "duration_s": entry.clip.duration_s,
+            "duration_s": entry.duration_s,
             "analysis_id": entry.analysis_id,
             "model_id": entry.model_id,
             "trained": entry.trained,
@@ -136,13 +141,12 @@ class Desk:
     def known(self, sha256: str) -> str | None:
         """The id of the clip's analysis by the page's own model, when it is loaded and has seen the clip before."""
         analyzer = self._analyzers.get(self.settings.preset)
-        return analyzer and self.store.find(sha256, analyzer.model_id, analyzer.recipe_hash)
+        return self.store.find(sha256, analyzer.model_id, analyzer.recipe_hash) if analyzer else None
 
     def _load(self, model: str) -> Generator[Step, None, None]:
         yield Step("loading the model", message=model)
-        with self._loading:
-            if model not in self._analyzers:
-                self._analyzers[model] = self._factory(model)
+        if model not in self._analyzers:
+            self._analyzers[model] = self._factory(model)
 
     def _analysis_steps(self, clip: Clip, model: str) -> Generator[Any, None, None]:
         yield from self._load(model)
@@ -258,8 +262,9 @@ def analysis_facts(analysis: Analysis) -> dict[str, Any]:
     }
 
 
-def _copy_steps(clip: Clip, made: Path) -> Generator[Any, None, None]:
-    yield from make_proxy(clip, made)
+def _copy_steps(clip: Clip, made: Path) -> Generator[Step, None, None]:
+    for seconds in make_proxy(clip, made):
+        yield Step("copying", seconds, clip.duration_s)
 
 
 def job_facts(job: Job) -> dict[str, Any]:
@@ -268,6 +273,7 @@ def job_facts(job: Job) -> dict[str, Any]:
     return {
         "job": job.id,
         "state": job.state,
+        "stopping": job.cancel.is_set() and not job.over,
         "stage": getattr(step, "stage", "waiting"),
         "done": getattr(step, "done", 0.0),
         "total": getattr(step, "total", None),

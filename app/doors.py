@@ -95,7 +95,10 @@ class PageAsks:
         path = Path(str(ask["upload"])).resolve()
         if not path.is_relative_to(Path(get_upload_folder()).resolve()):
             raise MediaError("that file was not uploaded here; drop it on the page again")
-        return {"clip": self._desk.add(path, str(ask["name"]), move=True).sha256}
+        try:
+            return {"clip": self._desk.add(path, str(ask["name"]), move=True).sha256}
+        finally:
+            path.unlink(missing_ok=True)
 
     def take_example(self, ask: Json) -> Json:
         """{name} -> {clip}."""

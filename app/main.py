@@ -27,6 +27,7 @@ def load_analyzer(model: str) -> Analyzer:
 def main(argv: Sequence[str] | None = None, analyzer_factory: Callable[[str], Analyzer] = load_analyzer) -> None:
     """Parse settings, serve the page, and stop all work when told to end. A bad setting exits with code 2."""
     settings = parse_settings(sys.argv[1:] if argv is None else argv, os.environ)
+    os.environ["CMHKF_HOME"] = str(settings.home)  # the analyzer keeps its features there too
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
     from app.desk import Desk

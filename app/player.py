@@ -14,8 +14,10 @@ from typing import Any
 import gradio as gr
 
 STATIC = Path(__file__).parent / "static"
-SCRIPTS = ("basics", "transport", "timeline", "segments", "library", "keys", "page")
-"""Joined in this order into the one function body that Gradio runs."""
+SCRIPTS = (
+    "basics", "transport", "lanes", "gutter", "timeline", "segments", "library", "keys", "page", "opening", "start",
+)  # fmt: skip
+"""Joined in this order into the one function body that Gradio runs: parts first, then what joins them."""
 
 
 class ReviewPlayer(gr.HTML):

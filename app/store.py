@@ -21,6 +21,7 @@ from cmhkf.analysis import Analysis
 from cmhkf.errors import CmhkfError, ConfigError
 from cmhkf.media import Clip
 
+NAME_LENGTH = 200  # characters kept of a file name
 VIDEO_SUFFIXES = (
     ".mp4", ".m4v", ".mov", ".webm", ".mkv", ".avi", ".wmv", ".flv", ".mpg", ".mpeg", ".ts", ".m2ts", ".mts", ".3gp",
     ".ogv", ".gif", ".y4m", ".vob", ".asf",
@@ -59,6 +60,7 @@ class AnalysisRow(Base):
     file: Mapped[str]
     created: Mapped[datetime]
     elapsed_s: Mapped[float]
+    duration_s: Mapped[float]
     n_snippets: Mapped[int]
     peak: Mapped[float]
 
@@ -70,6 +72,8 @@ class Entry:
     clip: Clip
     added: datetime
     """UTC: when the analysis was made, or the clip came in."""
+    duration_s: float
+    """As measured by the analysis, or as the file states it."""
     analysis_id: str | None = None
     model_id: str | None = None
     trained: bool | None = None
@@ -117,7 +121,7 @@ class Store:
         return url.split("://", 1)[0] + "://..."  # a URL may carry a password
 
     def add_clip(self, probed: Clip, name: str, *, move: bool) -> Clip:
-        """Keep a video under its SHA-256; a second coming of the same bytes changes nothing.
+        """Keep a video under its SHA-256, moved or copied; a second coming of the same bytes changes nothing.
 
         The file name of the user serves for display only: what is kept is named by hash, with a suffix from a fixed
         list, so that it can never be served as a page.
@@ -130,9 +134,9 @@ class Store:
                 part = self.clips_dir / (file + ".part")
                 (shutil.move if move else shutil.copyfile)(probed.path, part)
                 os.replace(part, self.clips_dir / file)  # noqa: PTH105
-                clip = replace(probed, name=name, path=str(self.clips_dir / file))
+                clip = replace(probed, name=name[:NAME_LENGTH], path=str(self.clips_dir / file))
                 session.merge(ClipRow(
-                    sha256=clip.sha256, name=name, file=file, probed=json.dumps(asdict(clip), default=str),
+                    sha256=clip.sha256, name=clip.name, file=file, probed=json.dumps(asdict(clip), default=str),
                     created=row.created if row else _now(),
                 ))  # fmt: skip
                 session.commit()
@@ -155,6 +159,7 @@ class Store:
             session.merge(AnalysisRow(
                 id=key, clip_sha256=clip.sha256, model_id=analysis.model_id, recipe_hash=analysis.recipe_hash,
                 trained=analysis.trained, file=f"{key}.npz", created=_now(), elapsed_s=analysis.elapsed_s,
+                duration_s=analysis.timeline.duration_s,
                 n_snippets=analysis.n_snippets, peak=float(analysis.scores.max()),
             ))  # fmt: skip
             session.commit()
@@ -190,7 +195,9 @@ class Store:
 
     def _entry(self, row: ClipRow, made: AnalysisRow | None) -> Entry:
         clip, added = self._revive(row), (made or row).created.replace(tzinfo=timezone.utc)
-        return Entry(clip, added, made.id, made.model_id, made.trained, made.peak) if made else Entry(clip, added)
+        if made is None:
+            return Entry(clip, added, clip.duration_s)
+        return Entry(clip, added, made.duration_s, made.id, made.model_id, made.trained, made.peak)
 
     def _revive(self, row: ClipRow) -> Clip:
         clip = Clip.from_dict(json.loads(row.probed))

@@ -15,11 +15,16 @@ from app.player import STATIC, ReviewPlayer
 
 PLOTLY_JS = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 
+STYLES = ("theme", "opening", "clip", "timeline", "narrow")  # in the order of the cascade
+HOUR_S, DAY_S = 3600, 86400  # how often, and after what time, what scripts uploaded is cleared away
+
 
 def build_ui(desk: Desk) -> gr.Blocks:
     """The page and its public listeners: /analyze, /segments and /library."""
     doors = Doors(desk)
-    with gr.Blocks(title="CMHKF Review", analytics_enabled=False, fill_width=True) as page:
+    with gr.Blocks(
+        title="CMHKF Review", analytics_enabled=False, fill_width=True, delete_cache=(HOUR_S, DAY_S)
+    ) as page:
         ReviewPlayer(PageAsks(desk).functions(), plotly_js=f"gradio_api/file={PLOTLY_JS}")
         api(doors.library, api_name="library", concurrency_limit=4)
         api(doors.segments, api_name="segments", concurrency_limit=4)
@@ -45,7 +50,7 @@ def serve(desk: Desk) -> None:
         max_file_size=f"{settings.max_upload_mb}mb",
         allowed_paths=[str(path) for path in (PLOTLY_JS, EXAMPLES, *desk.store.public_dirs)],
         theme=Base(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]),
-        css_paths=STATIC / "review.css",
+        css_paths=[STATIC / f"{name}.css" for name in STYLES],
         footer_links=[],
         show_error=False,
         ssr_mode=False,

@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 
 import numpy as np
+from media_factory import ffmpeg
 
 from cmhkf import Analysis, CmhkfError
 from cmhkf.config import XD_CLASSES
@@ -13,7 +14,7 @@ from cmhkf.timeline import SNIPPET_FRAMES, Timeline, n_snippets_of
 
 
 class FakeAnalyzer:
-    """Two bumps at 20 % and 70 % of every clip; 10 steps of `delay_s` each."""
+    """Flagged at 20 % and 70 % of every clip, a near miss at 45 %; 10 steps of `delay_s` each."""
 
     model_id = "fake"
     recipe_hash = "feedfacecafebeef"
@@ -46,10 +47,10 @@ def made_up(clip, analyzer) -> Analysis:
     n = n_snippets_of(int(clip.duration_s * 24))
     line = Timeline(n, max(clip.duration_s, SNIPPET_FRAMES / 24))
     x = (np.arange(n) + 0.5) / n
-    bumps = {1: (0.2, 0.04, 0.9), 5: (0.7, 0.06, 0.97), 3: (0.45, 0.03, 0.42)}
+    bumps = {1: (0.2, 0.04, 0.86), 5: (0.7, 0.06, 0.97), 3: (0.45, 0.03, 0.44)}
     rng = np.random.default_rng(int(clip.sha256[:8], 16))
-    heights = {c: top * np.exp(-(((x - at) / wide) ** 2)) for c, (at, wide, top) in bumps.items()}
-    scores = np.clip(np.max(list(heights.values()), axis=0) + 0.04 * rng.random(n), 0, 1)
+    heights = {c: top * np.clip(2 - abs(x - at) / wide, 0, 1) for c, (at, wide, top) in bumps.items()}
+    scores = np.clip(np.max(list(heights.values()), axis=0) + 0.02 * rng.random(n), 0, 1)
     probs = 0.02 + 0.02 * rng.random((n, len(XD_CLASSES)))
     for c, height in heights.items():
         probs[:, c] += height
@@ -75,3 +76,11 @@ def made_up(clip, analyzer) -> Analysis:
 def refusing(model: str) -> FakeAnalyzer:
     """A factory whose model cannot be loaded."""
     raise CmhkfError(f"no weights for {model}; get them from somewhere")
+
+
+def make_video(path, *, seconds=4, size="192x108", rate=24, sound=True, codec="libx264", options=()):
+    """A moving test picture with a tone, written by ffmpeg."""
+    tone = ["-f", "lavfi", "-i", f"sine=440:duration={seconds}", "-c:a", "aac"] if sound else []
+    picture = f"testsrc2=size={size}:rate={rate}:duration={seconds}"
+    ffmpeg("-f", "lavfi", "-i", picture, *tone, "-c:v", codec, "-pix_fmt", "yuv420p", "-g", "24", *options, path)
+    return path

@@ -28,5 +28,9 @@ async function ask(name, data = {}) {
 }
 
 const pause = (ms) => new Promise((done) => setTimeout(done, ms));
-const say = (text) => { find('.rv-live').textContent = text; };
+const say = (text) => {
+  find('.rv-live').textContent = text;
+};
+
+// Every address is relative to the page, so that it works under a sub-path.
 const address = (url) => new URL(url, document.baseURI).href;

@@ -10,7 +10,7 @@ function makeKeys(actions) {
     ['Shift Space', 'Play this segment once', { 'Shift  ': 'once' }],
     ['Z', 'Zoom to this segment', { z: 'zoom' }],
     ['+ −', 'Zoom the timeline in, out (or the wheel)', { '+': 'in', '=': 'in', '-': 'out' }],
-    ['Shift with wheel, PgUp PgDn', 'Move the zoomed timeline', { PageUp: 'left', PageDown: 'right' }],
+    ['PgUp, PgDn', 'Move the zoomed timeline (or Shift with the wheel)', { PageUp: 'left', PageDown: 'right' }],
     ['F', 'Fit the whole clip', { f: 'fit' }],
     ['M', 'Sound on or off', { m: 'mute' }],
     ['?', 'This help', { '?': 'help' }],
@@ -45,9 +45,14 @@ function makeKeys(actions) {
     if (!element.isConnected) return document.removeEventListener('keydown', onKey, true);
     const action = bound[name(event)];
     if (!action || busy(event)) return;
-    if (action === 'help') { if (dialog.open) dialog.close(); else dialog.showModal(); }
-    else if (action === 'close') { if (dialog.open) dialog.close(); event.target.blur(); actions.close(); }
-    else actions[action]();
+    if (action === 'help') {
+      if (dialog.open) dialog.close();
+      else dialog.showModal();
+    } else if (action === 'close') {
+      if (dialog.open) dialog.close();
+      event.target.blur();
+      actions.close();
+    } else actions[action]();
     event.preventDefault();
     event.stopPropagation();
   }

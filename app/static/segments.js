@@ -18,10 +18,18 @@ function makeSegments({ onGo, onCut }) {
     meter.style.setProperty('--share', segment.score);
     peak.append(meter, make('span', '', segment.score.toFixed(2)));
     made.append(
-      make('td', '', number), make('td', '', clock(segment.start_s, 1)), make('td', '', clock(segment.end_s, 1)),
-      make('td', 'rv-class', segment.label), peak,
+      make('td', '', number),
+      make('td', '', clock(segment.start_s, 1)),
+      make('td', '', clock(segment.end_s, 1)),
+      make('td', 'rv-class', segment.label),
+      peak,
     );
-    made.title = segment.label + ', ' + Math.round(segment.label_prob * 100) + ' % among the anomaly classes; peak at ' + clock(segment.peak_s);
+    made.title =
+      segment.label +
+      ', ' +
+      Math.round(segment.label_prob * 100) +
+      ' % among the anomaly classes; peak at ' +
+      clock(segment.peak_s);
     return made;
   }
 
@@ -42,9 +50,12 @@ function makeSegments({ onGo, onCut }) {
     const review = flagged.reduce((sum, s) => sum + s.end_s - s.start_s, 0);
     const many = flagged.length === 1 ? '1 segment' : flagged.length + ' segments';
     find('.rv-count').textContent = flagged.length ? many + ', ' + clock(review, 0) + ' to review' : 'No segments';
-    find('.rv-nothing').textContent = flagged.length ? ''
-      : 'Nothing reaches ' + answer.threshold.toFixed(2) + '. Lower the threshold to see the next candidates'
-        + (misses.length ? ', or look at the near misses.' : '.');
+    find('.rv-nothing').textContent = flagged.length
+      ? ''
+      : 'Nothing reaches ' +
+        answer.threshold.toFixed(2) +
+        '. Lower the threshold to see the next candidates' +
+        (misses.length ? ', or look at the near misses.' : '.');
   }
 
   function mark(time) {
@@ -52,8 +63,10 @@ function makeSegments({ onGo, onCut }) {
       const segment = all()[made.dataset.index];
       const inside = time >= segment.start_s - 1e-3 && time < segment.end_s - 1e-3;
       if (inside === (made.getAttribute('aria-current') === 'true')) continue;
-      if (inside) { made.setAttribute('aria-current', 'true'); made.scrollIntoView({ block: 'nearest' }); }
-      else made.removeAttribute('aria-current');
+      if (inside) {
+        made.setAttribute('aria-current', 'true');
+        made.scrollIntoView({ block: 'nearest' });
+      } else made.removeAttribute('aria-current');
     }
   }
 
@@ -65,7 +78,10 @@ function makeSegments({ onGo, onCut }) {
   const at = (time) => all().find((s) => time >= s.start_s - 1e-3 && time < s.end_s);
 
   const table = find('.rv-table');
-  const goRow = (target) => { const made = target.closest('tr[data-index]'); if (made) onGo(all()[made.dataset.index]); };
+  const goRow = (target) => {
+    const made = target.closest('tr[data-index]');
+    if (made) onGo(all()[made.dataset.index]);
+  };
   table.addEventListener('click', (event) => goRow(event.target));
   table.addEventListener('keydown', (event) => {
     if (event.key === 'Enter') goRow(event.target);
@@ -75,12 +91,25 @@ function makeSegments({ onGo, onCut }) {
     event.preventDefault();
   });
   form.addEventListener('submit', (event) => event.preventDefault());
-  form.addEventListener('input', () => { if (form.checkValidity()) onCut(); });
+  form.addEventListener('input', () => {
+    if (form.checkValidity()) onCut();
+  });
 
   return {
-    cut, show, mark, neighbour, at, all,
-    setThreshold: (value) => { form.elements.threshold.value = value.toFixed(2); },
-    setCut: (values) => { for (const [name, value] of Object.entries(values)) form.elements[name].value = value; },
-    setScoreName: (name) => { find('thead .rv-peak').textContent = name; },
+    cut,
+    show,
+    mark,
+    neighbour,
+    at,
+    all,
+    setThreshold: (value) => {
+      form.elements.threshold.value = value.toFixed(2);
+    },
+    setCut: (values) => {
+      for (const [name, value] of Object.entries(values)) form.elements[name].value = value;
+    },
+    setScoreName: (name) => {
+      find('thead .rv-peak').textContent = name;
+    },
   };
 }

@@ -9,7 +9,7 @@ function makeTransport(video, onMove) {
   let fps = 24;
   let length = 0;
 
-  const now = () => (queued ?? wanted ?? video.currentTime);
+  const now = () => queued ?? wanted ?? video.currentTime;
   const end = () => length || video.duration || 0;
 
   function seek(time) {
@@ -17,13 +17,20 @@ function makeTransport(video, onMove) {
     if (!video.duration) return onMove(target);
     stopAt = null;
     if (wanted !== null) queued = target;
-    else { wanted = target; video.currentTime = target; }
+    else {
+      wanted = target;
+      video.currentTime = target;
+    }
     onMove(target);
   }
 
   video.addEventListener('seeked', () => {
     wanted = null;
-    if (queued !== null) { wanted = queued; queued = null; video.currentTime = wanted; }
+    if (queued !== null) {
+      wanted = queued;
+      queued = null;
+      video.currentTime = wanted;
+    }
     onMove(now());
   });
 
@@ -32,17 +39,25 @@ function makeTransport(video, onMove) {
     reverse = 0;
   }
 
-  function pauseAll() { halt(); video.pause(); }
+  function pauseAll() {
+    halt();
+    video.pause();
+  }
 
   function play(rate) {
     halt();
     if (rate) video.playbackRate = rate;
-    video.play().catch((error) => { if (error.name !== 'AbortError') say('This clip cannot be played: ' + error.message); });
+    video.play().catch((error) => {
+      if (error.name !== 'AbortError') say('This clip cannot be played: ' + error.message);
+    });
   }
 
   function toggle() {
     if (reverse || !video.paused) pauseAll();
-    else { if (video.ended || now() >= end() - 0.05) seek(0); play(); }
+    else {
+      if (video.ended || now() >= end() - 0.05) seek(0);
+      play();
+    }
   }
 
   // Browsers cannot play backwards: J steps back ten times a second.
@@ -51,7 +66,10 @@ function makeTransport(video, onMove) {
     const faster = reverse ? Math.min(16, reverse * 2) : 1;
     pauseAll();
     reverse = faster;
-    reverseTimer = setInterval(() => { if (now() <= 0) halt(); else seek(now() - reverse / 10); }, 100);
+    reverseTimer = setInterval(() => {
+      if (now() <= 0) halt();
+      else seek(now() - reverse / 10);
+    }, 100);
   }
 
   function stepFrames(count) {
@@ -59,10 +77,17 @@ function makeTransport(video, onMove) {
     seek((Math.floor(now() * fps + 1e-3) + count + 0.5) / fps);
   }
 
-  function playOnce(from, to) { seek(from); stopAt = to; play(); }
+  function playOnce(from, to) {
+    seek(from);
+    stopAt = to;
+    play();
+  }
 
   function tick() {
-    if (stopAt !== null && video.currentTime >= stopAt) { stopAt = null; video.pause(); }
+    if (stopAt !== null && video.currentTime >= stopAt) {
+      stopAt = null;
+      video.pause();
+    }
     onMove(now());
     if (!video.paused && element.isConnected) requestAnimationFrame(tick);
   }
@@ -75,13 +100,29 @@ function makeTransport(video, onMove) {
     fps = facts.fps;
     length = facts.duration_s;
     if (url) video.src = address(url);
-    else { video.removeAttribute('src'); video.load(); }
+    else {
+      video.removeAttribute('src');
+      video.load();
+    }
   }
 
   return {
-    now, end, seek, toggle, shuttle, stepFrames, playOnce, load, pause: pauseAll, speeds: SPEEDS,
+    now,
+    end,
+    seek,
+    toggle,
+    shuttle,
+    stepFrames,
+    playOnce,
+    load,
+    pause: pauseAll,
+    speeds: SPEEDS,
     frame: (time) => Math.floor(time * fps + 1e-3),
-    setLength: (seconds) => { length = seconds; },
-    setSpeed: (rate) => { video.playbackRate = rate; },
+    setLength: (seconds) => {
+      length = seconds;
+    },
+    setSpeed: (rate) => {
+      video.playbackRate = rate;
+    },
   };
 }
