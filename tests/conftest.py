@@ -1,9 +1,18 @@
 """Fixtures shared by the tests of media."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from media_factory import click, constant, write_numbered, write_wav
+
+
+@pytest.fixture(scope="session", autouse=True)
+def data_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Tests write nothing into the data home of whoever runs them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CMHKF_HOME", str(tmp_path_factory.mktemp("home")))
+        yield
 
 
 @pytest.fixture(scope="session")

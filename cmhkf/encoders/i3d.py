@@ -6,11 +6,12 @@ which at stride 2 puts the odd pixel at the end.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from cmhkf.encoders.shipped import I3D as I3D_FILE
+from cmhkf.encoders.shipped import furnish
 
 FEATURES = 1024
 CLASSES = 400
@@ -18,7 +19,7 @@ Triple = tuple[int, int, int]
 
 
 def same_padding(sizes: tuple[int, ...], kernel: Triple, stride: Triple) -> list[int]:
-    """Zeros to put before and after each axis so that ceil(size / stride) steps fit, in `F.pad`'s order (last first)."""
+    """Zeros before and after each axis so that ceil(size / stride) steps fit, in `F.pad`'s order (last axis first)."""
     pads: list[int] = []
     for size, k, s in zip(reversed(sizes), reversed(kernel), reversed(stride), strict=True):
         total = max((-(-size // s) - 1) * s + k - size, 0)
@@ -35,7 +36,8 @@ class Conv(nn.Conv3d):
         super().__init__(n_in, n_out, kernel, stride, even)
         self.strided = stride != (1, 1, 1)
 
-    def forward(self, x: Tensor) -> Tensor:  # [B, n_in, T, H, W] -> [B, n_out, T / s, H / s, W / s]
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, n_in, T, H, W] to [B, n_out, T / s, H / s, W / s], rounded up."""
         if self.strided:
             kernel, stride = self.kernel_size, self.stride
             x = F.pad(x, same_padding(tuple(x.shape[2:]), kernel, stride))  # type: ignore[arg-type]
@@ -59,7 +61,8 @@ class Inception(nn.Module):
         self.branch3 = Conv(n_in, pooled)
         self.n_out = one + three + five + pooled
 
-    def forward(self, x: Tensor) -> Tensor:  # [B, n_in, T, H, W] -> [B, n_out, T, H, W]
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, n_in, T, H, W] to [B, n_out, T, H, W]."""
         pooled = max_pool(x, (3, 3, 3), (1, 1, 1))
         return torch.cat([self.branch0(x), self.branch1(x), self.branch2(x), self.branch3(pooled)], dim=1)
 
@@ -103,9 +106,6 @@ class I3D(nn.Module):
         return features, F.linear(features, self.classifier.weight.float(), self.classifier.bias.float())
 
 
-def load_i3d(tensors: Mapping[str, Tensor], *, device: str, dtype: torch.dtype) -> I3D:
-    """Build the network from the converted tensors, for inference."""
-    with torch.device("meta"):
-        net = I3D()
-    net.load_state_dict({name: t.to(device, dtype) for name, t in tensors.items()}, assign=True)
-    return net.eval().requires_grad_(False).to(memory_format=torch.channels_last_3d)
+def load_i3d(device: str, dtype: torch.dtype) -> I3D:
+    """The network with its shipped weights, for inference. Raises WeightsError."""
+    return furnish(I3D(), I3D_FILE, device=device, dtype=dtype, layout=torch.channels_last_3d)

@@ -14,6 +14,9 @@ import torch.nn.functional as F
 from tokenizers import Tokenizer
 from torch import Tensor
 
+from cmhkf.encoders.shipped import MINILM, MINILM_TOKENIZER
+from cmhkf.encoders.tensors import read_tensors
+
 WIDTH = 384
 LAYERS = 6
 HEADS = 12
@@ -61,3 +64,9 @@ class MiniLM:
 
     def _norm(self, name: str, x: Tensor) -> Tensor:
         return F.layer_norm(x, (WIDTH,), self.tensors[f"{name}.weight"], self.tensors[f"{name}.bias"], NORM_EPS)
+
+
+def load_minilm() -> MiniLM:
+    """Read the model from its package's files."""
+    tokenizer = Tokenizer.from_str(MINILM_TOKENIZER.path.read_text("utf-8"))
+    return MiniLM(read_tensors(MINILM.path), tokenizer)
