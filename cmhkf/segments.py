@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -66,7 +66,7 @@ def flag_segments(
         return flagged
     lower = max(threshold - NEAR_MISS_MARGIN, 1e-6)
     misses = [
-        Segment(**vars(s) | {"near_miss": True})
+        replace(s, near_miss=True)
         for s in _intervals(analysis, scores, lower, merge_gap_s)
         if not any(s.start_s < f.end_s and f.start_s < s.end_s for f in flagged)
     ]

@@ -155,11 +155,12 @@ def test_loudness_is_carried_beside_the_normalised_parts(encoder):
     np.testing.assert_allclose(loud[EFFECTS], soft[EFFECTS], atol=2e-2)
 
 
-def test_cues_fade_below_what_can_be_heard(encoder):
+def test_cues_fade_below_what_is_loud(encoder):
     sound = clip(2.0) / np.abs(clip(2.0)).max()
-    at = {gain: encoder.encode(sound * gain, 0.0, np.array([2.0])).cues["screams"][0] for gain in (1.0, 1e-2, 1e-3)}
-    assert at[1.0] == pytest.approx(at[1e-2], rel=0.05)  # -40 dB is still judged in full
-    assert at[1e-3] == pytest.approx(0.0, abs=1e-6)
+    at = {gain: encoder.encode(sound * gain, 0.0, np.array([2.0])).cues["screams"][0] for gain in (1.0, 0.33, 0.178, 0.09)}
+    assert at[1.0] == pytest.approx(at[0.33], rel=0.05)  # -9.6 dB still counts in full
+    assert at[0.178] == pytest.approx(at[1.0] / 2, rel=0.05)  # -15 dB by half
+    assert at[0.09] == 0  # -20.9 dB not at all
 
 
 def test_bfloat16_hears_what_float32_hears():

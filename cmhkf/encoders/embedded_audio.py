@@ -29,7 +29,7 @@ LOGMEL_MEAN_NORM, LOGMEL_STD_NORM, EFFECTS_NORM = 24.0, 16.0, 24.0
 UP, DOWN = 160, 441  # 44.1 kHz to 16 kHz
 SECOND = aisfx.RATE_HZ  # samples
 MEL_FRAMES = 96  # log-mel frames pooled: 0.96 s, VGGish's own window
-INAUDIBLE_DB, AUDIBLE_DB = -60.0, -40.0  # the cues fade as a second's peak falls from the second to the first
+QUIET_DB, LOUD_DB = -20.0, -10.0  # peak of a second: a shot nearby drives the microphone, footsteps do not; cues fade
 NOISE_FLOOR = 1e-3  # re each second's peak: digital silence beside a sound lies outside all that the machine has heard
 ROWS_AT_ONCE = 16
 
@@ -38,7 +38,7 @@ class EmbeddedAudioEncoder:
     """AudioEncoder of the demo preset.
 
     Cues in 0..1: "gunshot" (the best of them), "screams" and "fight sounds" (weak: the machine calls what it does not
-    know a scream), probabilities weighted down where the sound is too soft to judge.
+    know a scream), probabilities weighted down where the sound is soft: a second that peaks under -20 dB has none.
     """
 
     rate_hz = aisfx.RATE_HZ
@@ -50,6 +50,7 @@ class EmbeddedAudioEncoder:
         MOVIE_SOUNDS.label,
         ("rate_hz", str(aisfx.RATE_HZ)),
         ("windows", "0.96 s, 2.345 s and 1 s up to the snippet's end"),
+        ("cues", f"from {QUIET_DB:g} to {LOUD_DB:g} dB"),
         ("rows", "log-mel mean 64, deviation 64, aiSFX 512, kinds 8, level 1"),
         ("norms", f"{LOGMEL_MEAN_NORM:g} {LOGMEL_STD_NORM:g} {EFFECTS_NORM:g}"),
         ("noise floor", f"{NOISE_FLOOR:g} of the second's peak, for the kinds"),
@@ -63,12 +64,12 @@ class EmbeddedAudioEncoder:
         ends = np.rint(ends_s * self.rate_hz).astype(int) - round(start_s * self.rate_hz)
         parts = [self._rows(_last(waveform, ends[i : i + ROWS_AT_ONCE])) for i in range(0, len(ends), ROWS_AT_ONCE)]
         rows = np.concatenate([rows for rows, _ in parts]) if parts else np.zeros((0, AUDIO_DIM), np.float32)
-        heard = np.concatenate([heard for _, heard in parts]) if parts else np.zeros(0, np.float32)
-        kind = dict(zip(movie_sounds.LABELS, rows[:, KINDS].T * heard, strict=True))
+        loud = np.concatenate([loud for _, loud in parts]) if parts else np.zeros(0, np.float32)
+        kind = dict(zip(movie_sounds.LABELS, rows[:, KINDS].T * loud, strict=True))
         return AudioRows(rows, {cue: kind[label] for cue, label in SOUND_CUES.items()})
 
     def _rows(self, blocks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Blocks [B, 103424] to rows [B, 649] and how far each can be heard [B]."""
+        """Blocks [B, 103424] to rows [B, 649] and how loud each is in 0..1 [B]."""
         second = blocks[:, -SECOND:]
         low = resample_poly(second, UP, DOWN, axis=1)  # [B, 16000]
         mel = logmel.log_mel(low)[:, -MEL_FRAMES:] - logmel.SILENCE  # [B, 96, 64]
@@ -87,7 +88,7 @@ class EmbeddedAudioEncoder:
             axis=1, dtype=np.float32,
         )  # fmt: skip
         peak = decibels(np.abs(second).max(axis=1))
-        return rows, np.clip((peak - INAUDIBLE_DB) / (AUDIBLE_DB - INAUDIBLE_DB), 0, 1).astype(np.float32)
+        return rows, np.clip((peak - QUIET_DB) / (LOUD_DB - QUIET_DB), 0, 1).astype(np.float32)
 
 
 @cache
