@@ -21,7 +21,7 @@ from cmhkf.home import data_home
 from cmhkf.media import probe
 from cmhkf.model import build_model
 from cmhkf.scoring import Scored, hear_whole, trained, untrained
-from cmhkf.timeline import WINDOW_SNIPPETS, Timeline
+from cmhkf.timeline import WINDOW_SNIPPETS, Grid, Timeline
 
 EMBEDDING_DIM = 512
 HUB_FILE = "model.safetensors"
@@ -29,8 +29,10 @@ CLIP_TAU = 0.01  # 1 / CLIP's learned logit scale, which stops at 100
 SHIPPED = Path(__file__).parents[1] / "checkpoints"
 
 
-def load(spec: str = "demo", *, device: str = "auto") -> Analyzer:
+def load(spec: str = "demo", *, device: str = "auto", grid: Grid = "24fps") -> Analyzer:
     """Load a preset, a checkpoint file, or "hf:owner/repo", with the encoders it was made for.
+
+    `grid` is for presets without a checkpoint, which brings its own: "24fps", or "native" for the file's own frames.
 
     Raises:
         CheckpointError: no such preset or file, a bad file, or a preset that needs a checkpoint and finds none.
@@ -49,7 +51,7 @@ def load(spec: str = "demo", *, device: str = "auto") -> Analyzer:
             f"{data_home() / 'checkpoints' / f'{spec}.safetensors'}, or pass its path. "
             "Untrained, the preset 'zero-shot' uses the same picture and text encoders."
         )
-    return Analyzer(_load_encoders(preset.encoders, preset.model, device), preset.model, name=spec)
+    return Analyzer(_load_encoders(preset.encoders, preset.model, device), preset.model, name=spec, grid=grid)
 
 
 def find_checkpoint(preset: str) -> Path | None:
@@ -120,12 +122,14 @@ class Analyzer:
         *,
         name: str,
         checkpoint: Checkpoint | None = None,
+        grid: Grid = "24fps",
         cache_dir: Path | None = None,
     ) -> None:
         """Raises RecipeMismatch when the checkpoint was trained on features of another recipe."""
         none = (("name", "none"),)
         audio = encoders.audio.identity if encoders.audio else none
-        self.recipe = Recipe(video=encoders.video.identity, text=encoders.text.identity, audio=audio)
+        grid = checkpoint.recipe.grid if checkpoint else grid
+        self.recipe = Recipe(encoders.video.identity, encoders.text.identity, audio, grid=grid)
         self.encoders, self.checkpoint = encoders, checkpoint
         self.config = checkpoint.config if checkpoint else config
         self.classes = self.config.classes

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from cmhkf.errors import ConfigError
+from cmhkf.timeline import Grid
 
 XD_CLASSES = ("normal", "fighting", "shooting", "riot", "abuse", "car accident", "explosion")
 UCF_CLASSES = (
@@ -234,7 +235,7 @@ class Recipe:
     text: tuple[tuple[str, str], ...]
     audio: tuple[tuple[str, str], ...]
     """The audio encoder's identity: name, weight hash, rate, window, post-processing, last activation."""
-    grid: Literal["24fps", "native"] = "24fps"
+    grid: Grid = "24fps"
     snippet_frames: int = 16
 
     def __post_init__(self) -> None:

@@ -12,14 +12,14 @@ from contextlib import closing
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from cmhkf.encoders import FrameSampling
 from cmhkf.errors import ConfigError, MediaError
 from cmhkf.sandbox import DEFAULT_LIMITS, MediaLimits, run_job
-from cmhkf.timeline import SNIPPET_FRAMES, Timeline
+from cmhkf.timeline import SNIPPET_FRAMES, Grid, Timeline
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class SnippetStream:
         clip: Clip,
         sampling: FrameSampling,
         *,
-        grid: Literal["24fps", "native"] = "24fps",
+        grid: Grid = "24fps",
         limits: MediaLimits = DEFAULT_LIMITS,
     ) -> None:
         offsets = sampling.offsets

@@ -9,8 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Literal
 
 import numpy as np
+
+Grid = Literal["24fps", "native"]
+"""Ticks by the clock, or one for each decoded picture."""
 
 SNIPPET_FRAMES = 16  # grid frames in a snippet
 GRID_RATE = Fraction(24)  # frames per second of the default grid

@@ -154,6 +154,14 @@ def test_a_checkpoint_refuses_features_of_another_recipe(checkpoint):
         Analyzer(fake_encoders(audio=None), CONFIG, name="x", checkpoint=checkpoint)
 
 
+def test_a_checkpoint_brings_its_grid_and_presets_take_one(checkpoint):
+    analyzer = Analyzer(fake_encoders(), CONFIG, name="x", grid="native")
+    assert analyzer.recipe.grid == "native"
+    native = replace(checkpoint, recipe=analyzer.recipe)
+    assert Analyzer(fake_encoders(), CONFIG, name="x", checkpoint=native).recipe.grid == "native"
+    assert Analyzer(fake_encoders(), CONFIG, name="x").recipe_hash != analyzer.recipe_hash
+
+
 def test_unknown_model_and_missing_checkpoint(tmp_path, monkeypatch):
     monkeypatch.setenv("CMHKF_HOME", str(tmp_path))
     with pytest.raises(CheckpointError, match=r"'nonsense' is neither a preset \(demo, xd-violence"):

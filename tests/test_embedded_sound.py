@@ -157,7 +157,8 @@ def test_loudness_is_carried_beside_the_normalised_parts(encoder):
 
 def test_cues_fade_below_what_is_loud(encoder):
     sound = clip(2.0) / np.abs(clip(2.0)).max()
-    at = {gain: encoder.encode(sound * gain, 0.0, np.array([2.0])).cues["screams"][0] for gain in (1.0, 0.33, 0.178, 0.09)}
+    gains = (1.0, 0.33, 0.178, 0.09)
+    at = {gain: encoder.encode(sound * gain, 0.0, np.array([2.0])).cues["screams"][0] for gain in gains}
     assert at[1.0] == pytest.approx(at[0.33], rel=0.05)  # -9.6 dB still counts in full
     assert at[0.178] == pytest.approx(at[1.0] / 2, rel=0.05)  # -15 dB by half
     assert at[0.09] == 0  # -20.9 dB not at all
