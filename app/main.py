@@ -28,6 +28,8 @@ def main(argv: Sequence[str] | None = None, analyzer_factory: Callable[[str], An
     """Parse settings, serve the page, and stop all work when told to end. A bad setting exits with code 2."""
     settings = parse_settings(sys.argv[1:] if argv is None else argv, os.environ)
     os.environ["CMHKF_HOME"] = str(settings.home)  # the analyzer keeps its features there too
+    # Not Gradio's own folder: that is one for all users of a machine, and whoever comes second may not write there.
+    os.environ.setdefault("GRADIO_TEMP_DIR", str(settings.home / "uploads"))
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
     from app.desk import Desk

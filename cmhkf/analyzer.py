@@ -15,7 +15,7 @@ from cmhkf.analysis import Analysis
 from cmhkf.checkpoint import Checkpoint, load_checkpoint
 from cmhkf.config import PRESETS, ModelConfig, Recipe
 from cmhkf.encoders import Encoders
-from cmhkf.errors import CheckpointError
+from cmhkf.errors import CheckpointError, RecipeMismatch
 from cmhkf.features import Features, Progress, extract
 from cmhkf.home import data_home
 from cmhkf.media import probe
@@ -213,7 +213,15 @@ class Analyzer:
         return "V" + ("A" if heard else "") + ("T" if "T" in self.config.modalities else "")
 
     def analyze_features(self, features: Features, *, begun: float | None = None) -> Analysis:
-        """Analyse features made by `extract` with this recipe; `begun` is when the work on the clip began."""
+        """Analyse features made by `extract` with this recipe; `begun` is when the work on the clip began.
+
+        Raises RecipeMismatch for features made in another way.
+        """
+        if features.recipe_hash != self.recipe_hash:
+            raise RecipeMismatch(
+                f"the features of {features.clip.name} were made by recipe {features.recipe_hash}, but {self.model_id!r} "
+                f"reads those of {self.recipe.describe()}; extract them anew"
+            )
         begun = time.perf_counter() if begun is None else begun
         scored, line = self._score(features), features.timeline
         peaks = np.flatnonzero(scored.peaks)

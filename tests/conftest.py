@@ -12,6 +12,7 @@ def data_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Tests write nothing into the data home of whoever runs them."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CMHKF_HOME", str(tmp_path_factory.mktemp("home")))
+        patch.setenv("GRADIO_TEMP_DIR", str(tmp_path_factory.mktemp("uploads")))
         yield
 
 

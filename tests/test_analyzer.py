@@ -38,7 +38,7 @@ def make_features(n, *, sound=True, seed=0):
 
 
 def analyse(analyzer, features):
-    return analyzer.analyze_features(features)
+    return analyzer.analyze_features(replace(features, recipe_hash=analyzer.recipe_hash))
 
 
 @pytest.fixture
@@ -152,6 +152,12 @@ def test_streaming_sound_crosses_windows(checkpoint):
 def test_a_checkpoint_refuses_features_of_another_recipe(checkpoint):
     with pytest.raises(RecipeMismatch, match="fake mean colour"):
         Analyzer(fake_encoders(audio=None), CONFIG, name="x", checkpoint=checkpoint)
+
+
+def test_features_of_another_recipe_are_refused_by_both_names():
+    analyzer = Analyzer(fake_encoders(), CONFIG, name="x")
+    with pytest.raises(RecipeMismatch, match=f"by recipe 0ther, but 'x' reads those of {analyzer.recipe_hash}"):
+        analyzer.analyze_features(replace(make_features(3), recipe_hash="0ther"))
 
 
 def test_a_checkpoint_brings_its_grid_and_presets_take_one(checkpoint):
