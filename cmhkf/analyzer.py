@@ -219,8 +219,8 @@ class Analyzer:
         """
         if features.recipe_hash != self.recipe_hash:
             raise RecipeMismatch(
-                f"the features of {features.clip.name} were made by recipe {features.recipe_hash}, but {self.model_id!r} "
-                f"reads those of {self.recipe.describe()}; extract them anew"
+                f"the features of {features.clip.name} were made by recipe {features.recipe_hash}, "
+                f"but {self.model_id!r} reads those of {self.recipe.describe()}; extract them anew"
             )
         begun = time.perf_counter() if begun is None else begun
         scored, line = self._score(features), features.timeline
