@@ -13,6 +13,10 @@ class ConfigError(CmhkfError):
     """A setting has a value that does not exist or does not fit its neighbours."""
 
 
+class DataError(CmhkfError):
+    """A data set's file cannot be read, or does not fit the features or the other files."""
+
+
 class WeightsError(CmhkfError):
     """An encoder's weights are not on this machine, or the file found is not what it should be."""
 
