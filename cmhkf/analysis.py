@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from fractions import Fraction
@@ -22,6 +23,8 @@ from cmhkf.media import Clip
 from cmhkf.timeline import Timeline
 
 FORMAT = "cmhkf-analysis-1"
+# What reading a damaged or foreign .npz raises: NotImplementedError (a RuntimeError) for unknown compression.
+NPZ_DAMAGE = (zipfile.BadZipFile, zlib.error, KeyError, ValueError, TypeError, EOFError, OSError, RuntimeError)
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,7 +151,7 @@ class Analysis:
             return cls(**header, **groups, **arrays)
         except FileNotFoundError:
             raise CheckpointError(f"{path}: no such file; analyses are written by `python -m cmhkf analyze`") from None
-        except (zipfile.BadZipFile, KeyError, ValueError, TypeError, EOFError, OSError) as error:
+        except NPZ_DAMAGE as error:
             raise CheckpointError(f"{path} is not a readable analysis ({error}); analyse the clip again") from error
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -17,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from cmhkf.analysis import NPZ_DAMAGE
 from cmhkf.config import Recipe
 from cmhkf.encoders import AudioEncoder, AudioRows, Encoders, VideoRows
 from cmhkf.errors import MediaError
@@ -86,7 +86,7 @@ class Features:
 
     @classmethod
     def load(cls, path: Path, clip: Clip) -> Features:
-        """Read a cached file. Raises KeyError, ValueError, OSError or BadZipFile when it is not one."""
+        """Read a cached file. Raises one of NPZ_DAMAGE when it is not one."""
         with np.load(path, allow_pickle=False) as file:
             header = json.loads(file["header"].tobytes())
             if header["format"] != FORMAT:
@@ -112,7 +112,7 @@ def extract(
         try:
             yield Features.load(cached, clip)
             return
-        except (KeyError, ValueError, OSError, zipfile.BadZipFile) as error:
+        except NPZ_DAMAGE as error:
             log.warning("%s is damaged (%s): making the features again", cached, error)
     stream = SnippetStream(clip, encoders.video.sampling, grid=recipe.grid)
     rows: list[VideoRows] = []

@@ -74,6 +74,19 @@ def test_foreign_and_truncated_files_are_refused(tmp_path, content):
         Analysis.load(path)
 
 
+def test_a_wrong_byte_anywhere_is_refused_or_harmless(tmp_path):
+    path = make_analysis(np.linspace(0, 1, 40)).save(tmp_path / "a.npz")
+    data = path.read_bytes()
+    refused = 0
+    for place in range(0, len(data), 17):
+        path.write_bytes(data[:place] + bytes([data[place] ^ 0x95]) + data[place + 1 :])
+        try:
+            Analysis.load(path)
+        except CheckpointError:
+            refused += 1
+    assert refused > 100
+
+
 def test_missing_file_and_foreign_npz(tmp_path):
     with pytest.raises(CheckpointError, match="no such file"):
         Analysis.load(tmp_path / "none.npz")

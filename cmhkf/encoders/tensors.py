@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import struct
 import warnings
 import zipfile
 from collections.abc import Mapping
@@ -14,6 +15,12 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from cmhkf.errors import WeightsError
+
+# What the readers raise on damaged bytes. torch's restricted unpickler trips over them wherever they lead it.
+DAMAGE = (
+    SafetensorError, RuntimeError, OSError, EOFError, zipfile.BadZipFile, struct.error, LookupError, ValueError,
+    TypeError, AttributeError, AssertionError,
+)  # fmt: skip
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
@@ -34,7 +41,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
             f"{path} is damaged, or holds pickled objects that are not tensors; such code is never run\n"
             "Download it again, or save the state dict alone, best as safetensors."
         ) from error
-    except (SafetensorError, RuntimeError, OSError, EOFError, zipfile.BadZipFile) as error:
+    except DAMAGE as error:
         raise WeightsError(
             f"{path} cannot be read as weights: it is damaged, cut short or of another kind\n"
             f"Download it again, and compare its size ({path.stat().st_size:,} bytes)."
