@@ -110,10 +110,12 @@ def extract(
     cached = cache_dir / recipe.hash / f"{clip.sha256}.npz" if cache_dir else None
     if cached and cached.exists():
         try:
-            yield Features.load(cached, clip)
-            return
+            features = Features.load(cached, clip)
         except NPZ_DAMAGE as error:
             log.warning("%s is damaged (%s): making the features again", cached, error)
+        else:
+            yield features
+            return
     stream = SnippetStream(clip, encoders.video.sampling, grid=recipe.grid)
     rows: list[VideoRows] = []
     per_batch = max(1, PICTURES_PER_BATCH // len(encoders.video.sampling.offsets))

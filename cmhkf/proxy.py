@@ -1,6 +1,6 @@
 """A copy of a clip that every browser plays, for the review page; the original is what gets analysed and kept.
 
-Chromium plays no HEVC or MPEG-4 Part 2 picture and no AVI or WMV file, and says nothing about it (`review.md`, fact 9).
+Chromium plays no HEVC or MPEG-4 Part 2 picture and no AVI or WMV file, and says nothing about it.
 The proxy's time 0 is the clip's: the presentation time of its first picture.
 """
 

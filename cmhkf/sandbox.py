@@ -1,6 +1,6 @@
 """The fence round untrusted files: a child process reads them, under limits, and only plain messages come back.
 
-A video file can hang, crash or bloat the decoder (`review.md`, fact 11). The child runs `python -m cmhkf.decode`, takes
+A video file can hang, crash or bloat the decoder. The child runs `python -m cmhkf.decode`, takes
 one JSON job on its standard input and answers on its standard output with framed messages: JSON, or raw array bytes.
 Whatever happens to it, the caller sees a MediaError at worst. Closing the iterator ends the child at once.
 """

@@ -56,10 +56,9 @@ def flag_segments(
     ):
         if not 0 <= value <= top:
             raise ConfigError(f"{name} is {value!r}; it must lie between 0 and {top:g}")
-    scores = analysis.scores
     flagged = [
         segment
-        for segment in _intervals(analysis, scores, threshold, merge_gap_s)
+        for segment in _intervals(analysis, threshold, merge_gap_s)
         if segment.end_s - segment.start_s >= min_length_s
     ]
     if not near_misses:
@@ -67,13 +66,14 @@ def flag_segments(
     lower = max(threshold - NEAR_MISS_MARGIN, 1e-6)
     misses = [
         replace(s, near_miss=True)
-        for s in _intervals(analysis, scores, lower, merge_gap_s)
+        for s in _intervals(analysis, lower, merge_gap_s)
         if not any(s.start_s < f.end_s and f.start_s < s.end_s for f in flagged)
     ]
     return sorted(flagged + misses, key=lambda s: s.start_s)
 
 
-def _intervals(analysis: Analysis, scores: np.ndarray, threshold: float, merge_gap_s: float) -> list[Segment]:
+def _intervals(analysis: Analysis, threshold: float, merge_gap_s: float) -> list[Segment]:
+    scores = analysis.scores
     leave = max(threshold - EXIT_MARGIN, threshold / 2)
     # A snippet is inside when its stretch above `leave` holds one that reaches `threshold`.
     runs = [(a, b) for a, b in _runs(scores >= leave) if scores[a:b].max() >= threshold]
@@ -84,7 +84,7 @@ def _intervals(analysis: Analysis, scores: np.ndarray, threshold: float, merge_g
             merged[-1] = (merged[-1][0], b)
         else:
             merged.append((a, b))
-    return [_segment(analysis, scores, a, b) for a, b in merged]
+    return [_segment(analysis, a, b) for a, b in merged]
 
 
 def _runs(inside: np.ndarray) -> list[tuple[int, int]]:
@@ -93,8 +93,8 @@ def _runs(inside: np.ndarray) -> list[tuple[int, int]]:
     return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
 
 
-def _segment(analysis: Analysis, scores: np.ndarray, a: int, b: int) -> Segment:
-    line = analysis.timeline
+def _segment(analysis: Analysis, a: int, b: int) -> Segment:
+    scores, line = analysis.scores, analysis.timeline
     peak = a + int(scores[a:b].argmax())
     anomaly = analysis.class_probs[a:b, 1:].mean(axis=0)
     label_idx = int(anomaly.argmax())

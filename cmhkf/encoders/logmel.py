@@ -1,4 +1,4 @@
-"""VGGish's front end: a waveform to log-mel frames (`encoders.md`, part 2).
+"""VGGish's front end: a waveform to log-mel frames.
 
 25 ms periodic Hann windows every 10 ms, the magnitude (not power) of a 512-point spectrum, 64 HTK mel bands from 125 to
 7500 Hz, log(mel + 0.01). Equal to torchvggish's, without its resampler and its dropping of short sounds.
