@@ -14,7 +14,8 @@ import torch
 from cmhkf.analysis import Analysis
 from cmhkf.checkpoint import Checkpoint, load_checkpoint
 from cmhkf.config import PRESETS, ModelConfig, Recipe
-from cmhkf.encoders import Encoders
+from cmhkf.crops import asks_for_crops, in_crops
+from cmhkf.encoders import NO_ENCODER, Encoders
 from cmhkf.errors import CheckpointError, RecipeMismatch
 from cmhkf.features import Features, Progress, extract
 from cmhkf.home import data_home
@@ -42,7 +43,9 @@ def load(spec: str = "demo", *, device: str = "auto", grid: Grid = "24fps") -> A
     path = find_checkpoint(spec) if preset else _locate(spec)
     if path is not None:
         checkpoint = load_checkpoint(path)
-        encoders = _load_encoders(_kind(checkpoint.recipe), checkpoint.config, device)
+        encoders = load_encoders(
+            _kind(checkpoint.recipe), checkpoint.config, device=device, crops=asks_for_crops(checkpoint.recipe)
+        )
         return Analyzer(encoders, checkpoint.config, name=checkpoint.name, checkpoint=checkpoint)
     assert preset
     if preset.needs_checkpoint:
@@ -51,7 +54,8 @@ def load(spec: str = "demo", *, device: str = "auto", grid: Grid = "24fps") -> A
             f"{data_home() / 'checkpoints' / f'{spec}.safetensors'}, or pass its path. "
             "Untrained, the preset 'zero-shot' uses the same picture and text encoders."
         )
-    return Analyzer(_load_encoders(preset.encoders, preset.model, device), preset.model, name=spec, grid=grid)
+    encoders = load_encoders(preset.encoders, preset.model, device=device)
+    return Analyzer(encoders, preset.model, name=spec, grid=grid)
 
 
 def find_checkpoint(preset: str) -> Path | None:
@@ -94,14 +98,28 @@ def _kind(recipe: Recipe) -> Literal["clip", "embedded"]:
     return "clip" if dict(recipe.video)["name"].startswith("CLIP") else "embedded"
 
 
-def _load_encoders(kind: Literal["clip", "embedded"], config: ModelConfig, device: str) -> Encoders:
-    """The encoders that a config has a use for: no sound encoder where it does not listen."""
+def load_encoders(
+    kind: Literal["clip", "embedded"], config: ModelConfig, *, device: str = "auto", crops: bool = False
+) -> Encoders:
+    """The encoders that a config has a use for: no sound encoder where it does not listen.
+
+    With `crops` they look at crops of a stretched picture, as the data sets' features were made (C.1).
+
+    Raises:
+        WeightsError: an encoder's weights are not here and cannot be fetched.
+    """
     listens = "A" in config.modalities
     if kind == "embedded":
         from cmhkf.encoders.embedded import load_embedded
 
         encoders = load_embedded(device)
-        return encoders if listens else replace(encoders, audio=None)
+        encoders = encoders if listens else replace(encoders, audio=None)
+    else:
+        encoders = _load_clip_encoders(device, listens=listens)
+    return in_crops(encoders) if crops else encoders
+
+
+def _load_clip_encoders(device: str, *, listens: bool) -> Encoders:
     from cmhkf.encoders.clip import load_clip
 
     video, text, _ = load_clip(device=device)
@@ -110,6 +128,12 @@ def _load_encoders(kind: Literal["clip", "embedded"], config: ModelConfig, devic
     from cmhkf.encoders.vggish import load_vggish
 
     return Encoders("CLIP ViT-B/16 + VGGish", video, text, load_vggish(device=device), tau=CLIP_TAU)
+
+
+def recipe_of(encoders: Encoders, grid: Grid) -> Recipe:
+    """How these encoders make features."""
+    audio = encoders.audio.identity if encoders.audio else NO_ENCODER
+    return Recipe(encoders.video.identity, encoders.text.identity, audio, grid=grid)
 
 
 class Analyzer:
@@ -126,10 +150,7 @@ class Analyzer:
         cache_dir: Path | None = None,
     ) -> None:
         """Raises RecipeMismatch when the checkpoint was trained on features of another recipe."""
-        none = (("name", "none"),)
-        audio = encoders.audio.identity if encoders.audio else none
-        grid = checkpoint.recipe.grid if checkpoint else grid
-        self.recipe = Recipe(encoders.video.identity, encoders.text.identity, audio, grid=grid)
+        self.recipe = recipe_of(encoders, checkpoint.recipe.grid if checkpoint else grid)
         self.encoders, self.checkpoint = encoders, checkpoint
         self.config = checkpoint.config if checkpoint else config
         self.classes = self.config.classes

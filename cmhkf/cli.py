@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from tqdm import tqdm
 
+from cmhkf.commands.extract import extract
 from cmhkf.errors import CmhkfError
 
 if TYPE_CHECKING:
@@ -109,6 +110,9 @@ def doctor() -> None:
         typer.echo(f"{'ok  ' if check.ok else 'MISS'}  {check.name:22} {check.detail}")
         if check.remedy:
             typer.echo("\n".join(f"{'':28} {line}" for line in check.remedy.splitlines()))
+
+
+app.command("extract")(extract)
 
 
 def main() -> None:

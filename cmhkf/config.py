@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from types import UnionType
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from cmhkf.errors import ConfigError
@@ -24,7 +25,7 @@ Modalities = Literal["V", "VA", "VT", "VAT"]
 T = TypeVar("T")
 
 
-def _check_fields(config: Any) -> None:
+def check_fields(config: Any) -> None:
     """Refuse a value that is not of its field's type or Literal, naming the field, the value and what is wanted."""
     for name, hint in get_type_hints(type(config)).items():
         value, where = getattr(config, name), f"{type(config).__name__}.{name}"
@@ -32,13 +33,14 @@ def _check_fields(config: Any) -> None:
             if value not in get_args(hint):
                 raise ConfigError(f"{where} is {value!r}; choose one of {', '.join(get_args(hint))}")
             continue
-        kind = get_origin(hint) or hint
-        fits = isinstance(value, (int, float) if kind is float else kind)
-        if not fits or (isinstance(value, bool) and kind is not bool):
-            raise ConfigError(f"{where} is {value!r}; it must be of type {kind.__name__}")
+        kinds = get_args(hint) if get_origin(hint) is UnionType else (get_origin(hint) or hint,)
+        fits = isinstance(value, (*kinds, int) if float in kinds else kinds)
+        if not fits or (isinstance(value, bool) and bool not in kinds):
+            raise ConfigError(f"{where} is {value!r}; it must be of type {kinds[0].__name__}")
 
 
-def _check_least(config: Any, **least: float) -> None:
+def check_least(config: Any, **least: float) -> None:
+    """Refuse a number below its bound, naming the field."""
     for name, bound in least.items():
         if not getattr(config, name) >= bound:
             raise ConfigError(
@@ -58,8 +60,8 @@ class TemporalConfig:
     """Cosine similarities at or below it are cut from the similarity graph."""
 
     def __post_init__(self) -> None:
-        _check_fields(self)
-        _check_least(self, layers=1, heads=1, window=1, gcn_threshold=-1)
+        check_fields(self)
+        check_least(self, layers=1, heads=1, window=1, gcn_threshold=-1)
 
 
 @dataclass(frozen=True)
@@ -70,8 +72,8 @@ class PromptConfig:
     postfix: int = 10
 
     def __post_init__(self) -> None:
-        _check_fields(self)
-        _check_least(self, prefix=0, postfix=0)
+        check_fields(self)
+        check_least(self, prefix=0, postfix=0)
 
 
 @dataclass(frozen=True)
@@ -88,8 +90,8 @@ class CvkaConfig:
     is 1 (E2); "none" leaves Eq. 4 to the letter."""
 
     def __post_init__(self) -> None:
-        _check_fields(self)
-        _check_least(self, k=0, tau=1e-6)
+        check_fields(self)
+        check_least(self, k=0, tau=1e-6)
 
 
 @dataclass(frozen=True)
@@ -107,8 +109,8 @@ class AfaeConfig:
     """Divide the windowed saliency by its sum (E12)."""
 
     def __post_init__(self) -> None:
-        _check_fields(self)
-        _check_least(self, w=-1, tau=1e-6)
+        check_fields(self)
+        check_least(self, w=-1, tau=1e-6)
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,7 @@ class AudioConfig:
     """LayerNorm on the BiLSTM's output, before the saliency weights it (E9)."""
 
     def __post_init__(self) -> None:
-        _check_fields(self)
+        check_fields(self)
 
 
 @dataclass(frozen=True)
@@ -137,8 +139,8 @@ class MkafConfig:
     """One LayerNorm after the sum with J (`xattn`, `jca`)."""
 
     def __post_init__(self) -> None:
-        _check_fields(self)
-        _check_least(self, heads=1)
+        check_fields(self)
+        check_least(self, heads=1)
         for name, types in (("heads", ["xattn"]), ("residual", ["xattn"]), ("layer_norm", ["xattn", "jca"])):
             if getattr(self, name) != getattr(MkafConfig, name) and self.type not in types:
                 raise ConfigError(f"mkaf.{name} has no effect with mkaf.type {self.type!r}, only with {types}")
@@ -152,8 +154,8 @@ class FineConfig:
     tau: float = 0.07
 
     def __post_init__(self) -> None:
-        _check_fields(self)
-        _check_least(self, tau=1e-6)
+        check_fields(self)
+        check_least(self, tau=1e-6)
 
 
 @dataclass(frozen=True)
@@ -183,11 +185,11 @@ class ModelConfig:
     fine: FineConfig = field(default_factory=FineConfig)
 
     def __post_init__(self) -> None:
-        _check_fields(self)
+        check_fields(self)
         named = all(isinstance(c, str) and c for c in self.classes)
         if not named or len(self.classes) < 2 or len(set(self.classes)) != len(self.classes):
             raise ConfigError(f"classes must be two or more different names, normal first; got {self.classes!r}")
-        _check_least(self, dim=8, video_dim=1, semantic_dim=1, audio_dim=1)
+        check_least(self, dim=8, video_dim=1, semantic_dim=1, audio_dim=1)
         if self.cvka.k > len(self.classes):
             raise ConfigError(f"cvka.k is {self.cvka.k} but there are only {len(self.classes)} classes")
         for name, heads in (("temporal", self.temporal.heads), ("mkaf", self.mkaf.heads)):
@@ -239,7 +241,7 @@ class Recipe:
     snippet_frames: int = 16
 
     def __post_init__(self) -> None:
-        _check_fields(self)
+        check_fields(self)
 
     @property
     def hash(self) -> str:

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import chain, islice
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+from numpy.lib.npyio import NpzFile
 
 from cmhkf.analysis import NPZ_DAMAGE
 from cmhkf.config import Recipe
+from cmhkf.crops import CENTRE_CROP, cut_crop
 from cmhkf.encoders import AudioEncoder, AudioRows, Encoders, VideoRows
 from cmhkf.errors import MediaError
 from cmhkf.media import Clip, SnippetStream, stream_audio
@@ -88,15 +91,30 @@ class Features:
     def load(cls, path: Path, clip: Clip) -> Features:
         """Read a cached file. Raises one of NPZ_DAMAGE when it is not one."""
         with np.load(path, allow_pickle=False) as file:
-            header = json.loads(file["header"].tobytes())
-            if header["format"] != FORMAT:
-                raise ValueError(f"format {header['format']}")
+            header = read_header(file)
             return cls(
-                clip, Timeline(header["n_snippets"], header["duration_s"], Fraction(header["rate"])),
-                header["recipe_hash"], file["video"], file["semantic"], file.get("audio"),
-                file.get("audio_level_db"), header["audio_state"],
-                {name: file[f"cues.{i}"] for i, name in enumerate(header["cues"])},
+                clip, header.timeline, header.recipe_hash, file["video"], file["semantic"], file.get("audio"),
+                file.get("audio_level_db"), header.audio_state,
+                {name: file[f"cues.{i}"] for i, name in enumerate(header.cues)},
             )  # fmt: skip
+
+
+class Header(NamedTuple):
+    """What a saved file says of its arrays."""
+
+    timeline: Timeline
+    recipe_hash: str
+    audio_state: str
+    cues: tuple[str, ...]
+
+
+def read_header(file: NpzFile) -> Header:
+    """The header of an open file, without reading its rows. Raises one of NPZ_DAMAGE when it has none."""
+    header = json.loads(file["header"].tobytes())
+    if header["format"] != FORMAT:
+        raise ValueError(f"format {header['format']}")
+    timeline = Timeline(header["n_snippets"], header["duration_s"], Fraction(header["rate"]))
+    return Header(timeline, header["recipe_hash"], header["audio_state"], tuple(header["cues"]))
 
 
 def extract(
@@ -104,8 +122,7 @@ def extract(
 ) -> Iterator[Progress | Features]:
     """Yield the progress of making a clip's features, and at last the features.
 
-    Closing the iterator stops the work and ends its child processes. A cached file of the same clip and recipe is used
-    instead. Raises MediaError when the pictures cannot be read; unreadable sound is recorded and left out.
+    A cached file of the same clip and recipe is used instead. The rest is as with `extract_crops`.
     """
     cached = cache_dir / recipe.hash / f"{clip.sha256}.npz" if cache_dir else None
     if cached and cached.exists():
@@ -116,14 +133,35 @@ def extract(
         else:
             yield features
             return
-    stream = SnippetStream(clip, encoders.video.sampling, grid=recipe.grid)
-    rows: list[VideoRows] = []
-    per_batch = max(1, PICTURES_PER_BATCH // len(encoders.video.sampling.offsets))
+    for step in extract_crops(clip, encoders, recipe, crops=(CENTRE_CROP,)):
+        if cached and isinstance(step, Features):
+            try:
+                step.save(cached)
+            except OSError as error:
+                log.warning("features are not cached: %s", error)
+        yield step
+
+
+def extract_crops(
+    clip: Clip, encoders: Encoders, recipe: Recipe, *, crops: Sequence[int]
+) -> Iterator[Progress | Features]:
+    """Yield the progress of making a clip's features, and at last the features of each crop, which share their sound.
+
+    Closing the iterator stops the work and ends its child processes. Raises MediaError when the pictures cannot be
+    read; unreadable sound is recorded and left out.
+    """
+    sampling = encoders.video.sampling
+    assert sampling.stretched_px or list(crops) == [CENTRE_CROP], "only a stretched picture has other crops"
+    stream = SnippetStream(clip, sampling, grid=recipe.grid)
+    rows: list[list[VideoRows]] = [[] for _ in crops]
+    per_batch = max(1, PICTURES_PER_BATCH // len(sampling.offsets))
     snippets = iter(stream)
     done = 0
     yield Progress("pictures", 0.0, clip.duration_s)
     while batch := list(islice(snippets, per_batch)):
-        rows.append(encoders.video.encode(np.stack(batch)))
+        pictures = np.stack(batch)
+        for crop, held in zip(crops, rows, strict=True):
+            held.append(encoders.video.encode(cut_crop(pictures, crop, sampling.crop_px)))
         done += len(batch)
         done_s = done * float(SNIPPET_FRAMES / GRID_RATE)
         yield Progress("pictures", done_s, max(clip.duration_s, done_s))
@@ -135,19 +173,14 @@ def extract(
                 sound = step
             else:
                 yield step
-    features = Features(
-        clip=clip, timeline=timeline, recipe_hash=recipe.hash,
-        video=np.concatenate([r.video for r in rows]), semantic=np.concatenate([r.semantic for r in rows]),
-        audio=sound.rows.audio if sound.rows else None, audio_level_db=sound.level_db, audio_state=sound.state,
-        cues={name: np.concatenate([r.cues[name] for r in rows]) for name in rows[0].cues}
-        | (dict(sound.rows.cues) if sound.rows else {}),
-    )  # fmt: skip
-    if cached:
-        try:
-            features.save(cached)
-        except OSError as error:
-            log.warning("features are not cached: %s", error)
-    yield features
+    for seen in rows:
+        yield Features(
+            clip=clip, timeline=timeline, recipe_hash=recipe.hash,
+            video=np.concatenate([r.video for r in seen]), semantic=np.concatenate([r.semantic for r in seen]),
+            audio=sound.rows.audio if sound.rows else None, audio_level_db=sound.level_db, audio_state=sound.state,
+            cues={name: np.concatenate([r.cues[name] for r in seen]) for name in seen[0].cues}
+            | (dict(sound.rows.cues) if sound.rows else {}),
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)

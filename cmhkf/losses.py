@@ -56,7 +56,7 @@ def mil_bce(logits: Tensor, mask: Tensor, labels: Tensor) -> Tensor:
         mask: bool [B, N].
         labels: [B], 1 = the video holds an anomaly, 0 = normal.
     """
-    top, kept = _top(logits[..., None], mask)  # [B, K, 1]
+    top, kept = top_values(logits[..., None], mask)  # [B, K, 1]
     log_k = kept.sum(dim=1).log()  # [B, 1]
     log_p = logsigmoid(top).masked_fill(~kept, -torch.inf).logsumexp(dim=1) - log_k
     log_not_p = logsigmoid(-top).masked_fill(~kept, -torch.inf).logsumexp(dim=1) - log_k
@@ -72,7 +72,7 @@ def mil_align(alignment: Tensor, mask: Tensor, targets: Tensor) -> Tensor:
         mask: bool [B, N].
         targets: multi-hot [B, C], at least one class per row; each row is divided by its sum.
     """
-    top, kept = _top(alignment, mask)  # [B, K, C]
+    top, kept = top_values(alignment, mask)  # [B, K, C]
     m = top.sum(dim=1) / kept.sum(dim=1)  # [B, C]
     targets = targets.float() / targets.sum(dim=1, keepdim=True)
     return -(targets * m.log_softmax(dim=1)).sum(dim=1).mean()
@@ -98,7 +98,7 @@ def anomaly_separation(text: Tensor) -> Tensor:
     return pairs.sum() * 2 / (n_anomalies * (n_anomalies - 1))
 
 
-def _top(values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+def top_values(values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     """The floor(n/16) + 1 highest valid values of each column (E8): [B, N, C] -> float32 [B, K, C], bool [B, K, 1].
 
     K is what a full window needs; where the second result is false the first is 0.

@@ -79,7 +79,7 @@ def probe(path: str | Path, *, limits: MediaLimits = DEFAULT_LIMITS) -> Clip:
 
 
 class SnippetStream:
-    """Iterates over the snippets of a clip: uint8 RGB [len(offsets), crop, crop, 3] each.
+    """Iterates over the snippets of a clip: uint8 RGB [len(offsets), *size, 3] each.
 
     Grid tick k is k / 24 s after the first picture's presentation time and shows the last picture that started by then
     (C.2); with grid="native" every decoded picture is one tick. Offsets past the last picture repeat it. Every pass
@@ -101,22 +101,23 @@ class SnippetStream:
         offsets = sampling.offsets
         if not offsets or list(offsets) != sorted(set(offsets) & set(range(SNIPPET_FRAMES))):
             raise ConfigError(f"sampling.offsets is {offsets}; they must ascend within 0..{SNIPPET_FRAMES - 1}")
-        if not 0 < sampling.crop_px <= sampling.short_side_px:
-            raise ConfigError(f"a crop of {sampling.crop_px} does not fit a short side of {sampling.short_side_px}")
+        short_side = min(sampling.stretched_px or (sampling.short_side_px,))
+        if not 0 < sampling.crop_px <= short_side:
+            raise ConfigError(f"a crop of {sampling.crop_px} does not fit a short side of {short_side}")
         if sampling.filter not in ("bicubic", "bilinear"):
             raise ConfigError(f"sampling.filter is {sampling.filter!r}; choose bicubic or bilinear")
         self._clip, self._sampling, self._grid, self._limits = clip, sampling, grid, limits
         self._timeline: Timeline | None = None
 
     def __iter__(self) -> Iterator[np.ndarray]:
-        side = self._sampling.crop_px
+        size = self._sampling.size_px
         job = {"kind": "pictures", "path": self._clip.path, "sampling": asdict(self._sampling), "grid": self._grid}
         with closing(_messages(self._clip.name, job, self._limits)) as messages:
             for message in messages:
                 if isinstance(message, dict):
                     self._timeline = Timeline(message["n_snippets"], message["duration_s"], Fraction(message["rate"]))
                 else:
-                    yield np.frombuffer(message, np.uint8).reshape(-1, side, side, 3)
+                    yield np.frombuffer(message, np.uint8).reshape(-1, *size, 3)
 
     @property
     def timeline(self) -> Timeline:

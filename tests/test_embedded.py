@@ -19,7 +19,7 @@ from timm.data.imagenet_info import ImageNetInfo
 
 from cmhkf.encoders import Encoders, conse, embedded_video, i3d, shipped
 from cmhkf.encoders.embedded import load_embedded
-from cmhkf.encoders.embedded_video import ACTION, APPEARANCE, CHANGE, MOTION
+from cmhkf.encoders.embedded_video import ACTION, APPEARANCE, CHANGE, LOCAL, MOTION
 from cmhkf.encoders.minilm import MiniLM, load_minilm
 from cmhkf.encoders.shipped import Shipped
 from cmhkf.errors import WeightsError
@@ -105,8 +105,8 @@ def test_bfloat16_sees_what_float32_sees(photographs):
     torch.set_num_threads(1)
     x = torch.from_numpy(pan(photographs[0])).permute(3, 0, 1, 2)[None].repeat_interleave(2, dim=2) / 127.5 - 1
     with torch.inference_mode():
-        exact, _ = i3d.load_i3d("cpu", torch.float32)(x)
-        fast, _ = i3d.load_i3d("cpu", torch.bfloat16)(x.bfloat16())
+        exact, *_ = i3d.load_i3d("cpu", torch.float32)(x)
+        fast, *_ = i3d.load_i3d("cpu", torch.bfloat16)(x.bfloat16())
     assert exact.shape == (1, 1024)
     assert torch.cosine_similarity(exact, fast).item() > 0.999
 
@@ -170,7 +170,8 @@ def test_motion_is_the_mean_difference_of_grey(encoders):
 
 def test_no_block_drowns_the_others(encoders, photographs):
     row = encoders.video.encode(pan(photographs[0])[None]).video[0]
-    assert (ACTION.start, ACTION.stop, APPEARANCE.stop, CHANGE.stop, MOTION.stop) == (0, 1024, 2304, 3584, 3588)
+    stops = [block.stop for block in (ACTION, APPEARANCE, CHANGE, MOTION, LOCAL)]
+    assert (ACTION.start, *stops) == (0, 1024, 2304, 3584, 3588, 4420)
     for block in (ACTION, APPEARANCE, CHANGE, MOTION):
         assert 0.2 < np.linalg.norm(row[block]) < 5, block
 

@@ -35,7 +35,7 @@ class Shown(NamedTuple):
 def stream(
     source: av.container.InputContainer, limits: MediaLimits, *, sampling: dict[str, Any], grid: str
 ) -> Iterator[np.ndarray | dict[str, Any]]:
-    """Yield uint8 [len(offsets), crop, crop, 3] per snippet, then the timeline's fields as a dict."""
+    """Yield uint8 [len(offsets), *size, 3] per snippet, then the timeline's fields as a dict."""
     track = video_track(source, limits)
     cutter = Cutter(FrameSampling(**sampling), pixel_aspect(track))
     # A timestamp stands for times within half a unit of its clock; coarser clocks are taken at their word.
@@ -97,12 +97,14 @@ class Cutter:
         self._turn: Orientation | None = None
 
     def cut(self, frame: VideoFrame) -> np.ndarray:
-        """One picture: uint8 RGB [crop, crop, 3]. The first one's orientation holds for all."""
+        """One picture: uint8 RGB [*size, 3]. The first one's orientation holds for all."""
         if self._turn is None:
             self._turn = orientation(frame)
         rgb = Image.fromarray(self._reformatter.reformat(frame, format="rgb24").to_ndarray())
-        side = (self.sampling.crop_px, self.sampling.crop_px)
-        cut = np.asarray(rgb.resize(side, FILTERS[self.sampling.filter], box=self._box(frame, self._turn)))
+        height, width = self.sampling.size_px
+        size = (height, width) if self._turn.transposed else (width, height)
+        box = None if self.sampling.stretched_px else self._box(frame, self._turn)
+        cut = np.asarray(rgb.resize(size, FILTERS[self.sampling.filter], box=box))
         cut = cut.transpose(1, 0, 2) if self._turn.transposed else cut
         return cut[:: -1 if self._turn.mirror_y else 1, :: -1 if self._turn.mirror_x else 1]
 

@@ -13,6 +13,8 @@ import numpy as np
 
 Identity = tuple[tuple[str, str], ...]
 """What a recipe records of an encoder, as (key, value) pairs; a pair ("name", ...) is among them."""
+NO_ENCODER: Identity = (("name", "none"),)
+"""Of a stream that is not used."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,14 @@ class FrameSampling:
     """Side of the centred square cut from it."""
     filter: str = "bicubic"
     """Resize filter: "bicubic" (antialiased, as CLIP wants) or "bilinear"."""
+    stretched_px: tuple[int, int] | None = None
+    """Width and height: the displayed picture is scaled to it whatever its shape, and crops are cut later (C.1)."""
+
+    @property
+    def size_px(self) -> tuple[int, int]:
+        """Height and width of the pictures that come out of a decoder."""
+        width, height = self.stretched_px or (self.crop_px, self.crop_px)
+        return height, width
 
 
 @dataclass(frozen=True)

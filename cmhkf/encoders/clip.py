@@ -61,12 +61,7 @@ class ClipVideoEncoder:
         weight = model.visual.conv1.weight
         self.model, self.normalise = model, normalise
         self.device, self.dtype = str(weight.device), weight.dtype
-        self.identity: Identity = (
-            *_identity(weights_sha256),
-            ("frames", ",".join(map(str, self.sampling.offsets))),
-            ("picture", "short side 224, bicubic antialiased, centre crop 224"),
-            ("normalisation", "unit length" if normalise else "none"),
-        )
+        self.identity = video_identity(weights_sha256, normalise=normalise)
 
     @torch.inference_mode()
     def encode(self, frames: np.ndarray) -> VideoRows:
@@ -90,7 +85,7 @@ class ClipTextEncoder:
 
     def __init__(self, model: CLIP, *, weights_sha256: str) -> None:
         self.model = model
-        self.identity: Identity = (*_identity(weights_sha256), ("normalisation", "unit length"))
+        self.identity = text_identity(weights_sha256)
 
     @torch.inference_mode()
     def encode(self, texts: Sequence[str]) -> np.ndarray:
@@ -205,6 +200,21 @@ def empty_clip(dtype: torch.dtype = torch.float32) -> CLIP:
     assert sum(isinstance(m, QuickGELU) for m in model.modules()) == 24, "OpenAI trained all 24 blocks with QuickGELU"
     model.attn_mask = torch.full((CONTEXT, CONTEXT), float("-inf")).triu_(1)
     return model
+
+
+def video_identity(weights_sha256: str = HUB_SHA256, *, normalise: bool = False) -> Identity:
+    """What a recipe records of the image tower; the default is OpenAI's weights."""
+    return (
+        *_identity(weights_sha256),
+        ("frames", ",".join(map(str, ClipVideoEncoder.sampling.offsets))),
+        ("picture", "short side 224, bicubic antialiased, centre crop 224"),
+        ("normalisation", "unit length" if normalise else "none"),
+    )
+
+
+def text_identity(weights_sha256: str = HUB_SHA256) -> Identity:
+    """What a recipe records of the text tower."""
+    return *_identity(weights_sha256), ("normalisation", "unit length")
 
 
 def _identity(weights_sha256: str) -> Identity:

@@ -27,8 +27,9 @@ ACTION = slice(0, 1024)  # I3D features
 APPEARANCE = slice(1024, 2304)  # EfficientNet features, mean over the pictures
 CHANGE = slice(2304, 3584)  # their deviation over the pictures
 MOTION = slice(3584, 3588)  # picture differences: mean, largest, deviation; and change of brightness
-VIDEO_DIM = 3588
-ACTION_NORM, APPEARANCE_NORM, CHANGE_NORM, MOTION_NORM = 8.0, 17.0, 3.0, 3.0
+LOCAL = slice(3588, 4420)  # I3D's local features
+VIDEO_DIM = 4420
+ACTION_NORM, APPEARANCE_NORM, CHANGE_NORM, MOTION_NORM, LOCAL_NORM = 8.0, 17.0, 3.0, 3.0, 80.0
 MOTION_UNIT = 0.004  # an ordinary difference between pictures of a still camera; motion is counted in log steps of it
 
 SIZE_PX = 224
@@ -55,8 +56,12 @@ class EmbeddedVideoEncoder:
         EFFICIENTNET.label,
         ("frames", "8 of 16, each twice; 4 of them for EfficientNet"),
         ("picture", "short side 224 bilinear, centre 224"),
-        ("rows", "action 1024, appearance 1280, change 1280, motion 4"),
-        ("norms", f"{ACTION_NORM:g} {APPEARANCE_NORM:g} {CHANGE_NORM:g} {MOTION_NORM:g}, motion unit {MOTION_UNIT:g}"),
+        ("rows", "action 1024, appearance 1280, change 1280, motion 4, local 832"),
+        (
+            "norms",
+            f"{ACTION_NORM:g} {APPEARANCE_NORM:g} {CHANGE_NORM:g} {MOTION_NORM:g} {LOCAL_NORM:g}, "
+            f"motion unit {MOTION_UNIT:g}",
+        ),
         ("semantic", "ConSE over ImageNet and Kinetics names, centred"),
     )
 
@@ -69,7 +74,7 @@ class EmbeddedVideoEncoder:
     def encode(self, frames: np.ndarray) -> VideoRows:
         """Encode uint8 RGB [B, 8, 224, 224, 3]."""
         pictures = torch.from_numpy(frames).to(self.device)
-        action, p_actions = self._actions(pictures)
+        action, local, p_actions = self._actions(pictures)
         seen, p_objects = self._objects(pictures)  # [B, 4, 1280], [B, 1000]
         difference, brightness = _motion(frames)  # [B, 7], [B]
         motion = np.stack(
@@ -80,18 +85,20 @@ class EmbeddedVideoEncoder:
             seen.mean(axis=1) / APPEARANCE_NORM,
             seen.std(axis=1) / CHANGE_NORM,
             np.log1p(motion / MOTION_UNIT) / MOTION_NORM,
+            local / LOCAL_NORM,
         )
         return VideoRows(
-            video=np.concatenate(rows, axis=1, dtype=np.float32),  # [B, 3588]
+            video=np.concatenate(rows, axis=1, dtype=np.float32),  # [B, 4420]
             semantic=self.space.pictures(p_objects, p_actions),
             cues={"motion": motion[:, 0], "fight actions": p_actions[:, self.fights].sum(axis=1)},
         )
 
-    def _actions(self, pictures: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    def _actions(self, pictures: Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         weight = self.i3d.classifier.weight
         x = (pictures.to(weight.dtype) / 127.5 - 1).permute(0, 4, 1, 2, 3)  # [B, 3, 8, H, W], channels last in memory
-        features, logits = self.i3d(x.repeat_interleave(2, dim=2).contiguous(memory_format=torch.channels_last_3d))
-        return features.cpu().numpy(), logits.softmax(dim=-1).cpu().numpy()
+        x = x.repeat_interleave(2, dim=2).contiguous(memory_format=torch.channels_last_3d)
+        features, local, logits = self.i3d(x)
+        return features.cpu().numpy(), local.cpu().numpy(), logits.softmax(dim=-1).cpu().numpy()
 
     def _objects(self, pictures: Tensor) -> tuple[np.ndarray, np.ndarray]:
         chosen = pictures[:, ::2]

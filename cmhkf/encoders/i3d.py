@@ -14,6 +14,7 @@ from cmhkf.encoders.shipped import I3D as I3D_FILE
 from cmhkf.encoders.shipped import furnish
 
 FEATURES = 1024
+LOCAL_FEATURES = 832
 CLASSES = 400
 Triple = tuple[int, int, int]
 
@@ -81,7 +82,7 @@ STAGES = (  # widths of the Inception blocks between two poolings
 
 
 class I3D(nn.Module):
-    """Clips of pictures to 1024 features and 400 action logits."""
+    """Clips of pictures to 1024 features, 832 local ones and 400 action logits."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -96,14 +97,20 @@ class I3D(nn.Module):
         self.stages = nn.ModuleList(stages)
         self.classifier = nn.Linear(FEATURES, CLASSES)
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Pictures [B, 3, T, H, W] in [-1, 1] to features [B, 1024] and logits [B, 400]."""
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Pictures [B, 3, T, H, W] in [-1, 1] to features [B, 1024], local features [B, 832] and logits [B, 400].
+
+        The local features are those of the last block but two, strongest over the picture and mean over time: what
+        happens in a small part of the picture, which the mean of the features drowns.
+        """
         x = max_pool(self.stem[0](x), (1, 3, 3), (1, 2, 2))  # [B, 64, T/2, H/4, W/4]
         x = max_pool(self.stem[2](self.stem[1](x)), (1, 3, 3), (1, 2, 2))  # [B, 192, T/2, H/8, W/8]
         x = max_pool(self.stages[0](x), (3, 3, 3), (2, 2, 2))  # [B, 480, T/4, H/16, W/16]
-        x = max_pool(self.stages[1](x), (2, 2, 2), (2, 2, 2))  # [B, 832, T/8, H/32, W/32]
+        x = self.stages[1](x)  # [B, 832, T/4, H/16, W/16]
+        local = x.float().amax(dim=(3, 4)).mean(dim=2)  # [B, 832]
+        x = max_pool(x, (2, 2, 2), (2, 2, 2))  # [B, 832, T/8, H/32, W/32]
         features = self.stages[2](x).float().mean(dim=(2, 3, 4))  # [B, 1024]
-        return features, F.linear(features, self.classifier.weight.float(), self.classifier.bias.float())
+        return features, local, F.linear(features, self.classifier.weight.float(), self.classifier.bias.float())
 
 
 def load_i3d(device: str, dtype: torch.dtype) -> I3D:

@@ -22,7 +22,7 @@ CUE_HALVES = {"fight actions": 0.15, "gunshot": 0.3}  # taken as they are; sound
 
 
 def untrained_score(video: np.ndarray, cues: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Score a whole clip's snippets by its video rows [N, 3588] and cues [N] each: float32 [N] in [0, 1)."""
+    """Score a whole clip's snippets by its video rows [N, 4420] and cues [N] each: float32 [N] in [0, 1)."""
     appearance = _against_habit(appearance_change(video), APPEARANCE_HALF)
     motion = _against_habit(_smooth(cues["motion"]), MOTION_HALF)
     reasons = [np.maximum(appearance, motion)]

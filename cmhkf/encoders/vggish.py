@@ -28,6 +28,7 @@ PATCH = 96  # log-mel frames in a row
 WINDOW_S = 0.96  # C.2: the window is [end - 0.96, end]
 SAMPLES = (PATCH - 1) * HOP + FRAME  # 15,600: what 96 whole frames take
 ROWS = 32  # per pass
+SHA256 = "10086976245803799d9194e9a73d9b6c1549c71d1b80106f5cade5608a561f4b"
 RELEASE = "https://github.com/harritaylor/torchvggish/releases/download/v0.1"
 
 
@@ -58,14 +59,7 @@ class VggishEncoder:
         """`network` is `build_vggish`'s: log-mel [B, 1, 96, 64] to [B, 128], before the last ReLU."""
         self.network, self.final_relu, self.pca = network, final_relu, pca
         self.device = str(next(network.parameters()).device)
-        self.identity: Identity = (
-            ("name", "VGGish"),
-            ("weights", weights_sha256),
-            ("rate_hz", str(RATE_HZ)),
-            ("window", f"{PATCH} log-mel frames of 10 ms, from round(100 (end - {WINDOW_S}))"),
-            ("final_relu", str(final_relu).lower()),
-            ("postprocess", f"pca {pca.sha256}, quantised" if pca else "none"),
-        )
+        self.identity = audio_identity(weights_sha256, final_relu=final_relu, pca=pca)
 
     @torch.inference_mode()
     def encode(self, waveform: np.ndarray, start_s: float, ends_s: np.ndarray) -> AudioRows:
@@ -78,6 +72,18 @@ class VggishEncoder:
             out = out.relu() if self.final_relu else out
             rows.append((self.pca(out) if self.pca else out).cpu().numpy())
         return AudioRows(np.concatenate(rows))
+
+
+def audio_identity(weights_sha256: str, *, final_relu: bool = True, pca: Pca | None = None) -> Identity:
+    """What a recipe records of VGGish."""
+    return (
+        ("name", "VGGish"),
+        ("weights", weights_sha256),
+        ("rate_hz", str(RATE_HZ)),
+        ("window", f"{PATCH} log-mel frames of 10 ms, from round(100 (end - {WINDOW_S}))"),
+        ("final_relu", str(final_relu).lower()),
+        ("postprocess", f"pca {pca.sha256}, quantised" if pca else "none"),
+    )
 
 
 def cut(waveform: np.ndarray, start_s: float, ends_s: np.ndarray) -> np.ndarray:
@@ -130,8 +136,7 @@ def find_weights(path: str | Path | None = None) -> Found:
 
 def wanted_network() -> Wanted:
     """torchvggish's published weights."""
-    sha256 = "10086976245803799d9194e9a73d9b6c1549c71d1b80106f5cade5608a561f4b"
-    file = _released("vggish-10086976.pth", sha256, 288_567_937)
+    file = _released("vggish-10086976.pth", SHA256, 288_567_937)
     return Wanted("VGGish", "CMHKF_VGGISH_WEIGHTS", (file,), "torchvggish's .pth, or its tensors as safetensors")
 
 
