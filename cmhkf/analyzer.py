@@ -40,7 +40,7 @@ def load(spec: str = "demo", *, device: str = "auto", grid: Grid = "24fps") -> A
         WeightsError: an encoder's weights are not here and cannot be fetched.
     """
     preset = PRESETS.get(spec)
-    path = find_checkpoint(spec) if preset else _locate(spec)
+    path = checkpoint_path(spec)
     if path is not None:
         checkpoint = load_checkpoint(path)
         encoders = load_encoders(
@@ -56,6 +56,11 @@ def load(spec: str = "demo", *, device: str = "auto", grid: Grid = "24fps") -> A
         )
     encoders = load_encoders(preset.encoders, preset.model, device=device)
     return Analyzer(encoders, preset.model, name=spec, grid=grid)
+
+
+def checkpoint_path(spec: str) -> Path | None:
+    """The file that `load` would read; None for a preset without one. Raises CheckpointError as `load` does."""
+    return find_checkpoint(spec) if spec in PRESETS else _locate(spec)
 
 
 def find_checkpoint(preset: str) -> Path | None:

@@ -111,7 +111,7 @@ class FolderSamples:
 
     def __init__(self, folder: FeatureFolder, entries: Sequence[Entry]) -> None:
         self.folder, self.entries = folder, entries
-        self.labels = [entry.labels for entry in entries]
+        self.labels: Sequence[tuple[int, ...]] = [entry.labels for entry in entries]
 
     def __len__(self) -> int:
         return len(self.entries)

@@ -87,7 +87,7 @@ def save_checkpoint(
         "classes": config.classes, "provenance": dict(provenance), "metrics": dict(metrics),
     }  # fmt: skip
     tensors = {MODEL + key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
-    tensors[TEXT] = torch.tensor(np.asarray(text_features, np.float32))
+    tensors[TEXT] = torch.tensor(np.ascontiguousarray(text_features, np.float32))
     if differences := _differences(config, tensors):
         raise ValueError(f"text features and model do not fit the config: {differences}")
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -15,7 +15,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from tqdm import tqdm
 
+from cmhkf.commands.evaluate import evaluate
 from cmhkf.commands.extract import extract
+from cmhkf.commands.import_vadclip import import_vadclip
+from cmhkf.commands.train import train
 from cmhkf.errors import CmhkfError
 
 if TYPE_CHECKING:
@@ -113,6 +116,9 @@ def doctor() -> None:
 
 
 app.command("extract")(extract)
+app.command("evaluate")(evaluate)
+app.command("import-vadclip")(import_vadclip)
+app.command("train")(train)
 
 
 def main() -> None:

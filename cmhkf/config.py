@@ -103,8 +103,8 @@ class AfaeConfig:
     tau: float = 0.07
     overlap: Literal["max", "sum"] = "max"
     """Where windows overlap, add the largest covering peak, or all of them (E10)."""
-    aggregate: Literal["weight", "pool", "residual"] = "weight"
-    """Weight each snippet's audio (E9), broadcast the weighted sum, or F_a (1 + N S)."""
+    aggregate: Literal["weight", "pool", "residual", "none"] = "weight"
+    """Weight each snippet's audio (E9), broadcast the weighted sum, F_a (1 + N S), or the BiLSTM's output as it is."""
     renorm: bool = False
     """Divide the windowed saliency by its sum (E12)."""
 
@@ -165,6 +165,8 @@ class ModelConfig:
     classes: tuple[str, ...] = XD_CLASSES
     """Class names; index 0 is the normal class."""
     modalities: Modalities = "VAT"
+    architecture: Literal["cmhkf", "mil"] = "cmhkf"
+    """The paper's, or plain multiple-instance ranking on the video rows, which uses nothing below but `video_dim`."""
     dim: int = 512
     """D, the width of every stream inside the model."""
     video_dim: int = 512

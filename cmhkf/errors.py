@@ -27,3 +27,7 @@ class CheckpointError(CmhkfError):
 
 class RecipeMismatch(CheckpointError):
     """Features were made in another way than the checkpoint was trained on."""
+
+
+class TrainingError(CmhkfError):
+    """Training cannot go on."""

@@ -14,6 +14,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from cmhkf.errors import ConfigError
+from cmhkf.ranking import FrameMetrics, Ranking
 from cmhkf.timeline import SNIPPET_FRAMES
 
 Protocol = Literal["paper", "clean"]
@@ -22,17 +23,6 @@ Protocol = Literal["paper", "clean"]
 RELATIVE_DEPTH = 0.6  # "paper": a segment is what lies above max - 0.6 (max - min) of its own curve
 TOP_WEIGHT = 0.7  # share of the video's top mean in a segment's score
 IOUS = (0.1, 0.2, 0.3, 0.4, 0.5)
-
-
-@dataclass(frozen=True)
-class FrameMetrics:
-    """Frame metrics of one scorer, each in [0, 1]."""
-
-    ap: float
-    pr_auc: float
-    auc: float
-    prevalence: float
-    """Share of positive frames: the AP (and nearly the `pr_auc`) of a scorer without skill, whose `auc` is 0.5."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,22 +66,8 @@ def frame_metrics(scores: np.ndarray, labels: np.ndarray, *, mask: np.ndarray | 
     """
     scores, labels = _frames(scores, labels, mask)
     runs = np.flatnonzero(np.diff(scores, prepend=np.nan))  # frames of a snippet share a score: sort them as one
-    order = np.argsort(-scores[runs])
-    n_seen = np.cumsum(np.diff(runs, append=len(scores))[order])
-    n_positive = np.cumsum(np.add.reduceat(labels, runs, dtype=np.int64)[order])
-    last = np.append(np.flatnonzero(np.diff(scores[runs][order])), len(runs) - 1)  # end of every distinct score, [K]
-    seen, true_pos = n_seen[last], n_positive[last]
-    false_pos = seen - true_pos
-    recall = np.append(0.0, true_pos / true_pos[-1])  # [K + 1]
-    fall_out = np.append(0.0, false_pos / false_pos[-1])
-    precision = np.append(1.0, true_pos / seen)
-    step = np.diff(recall)
-    return FrameMetrics(
-        ap=float(step @ precision[1:]),
-        pr_auc=float(step @ (precision[1:] + precision[:-1]) / 2),
-        auc=float(np.diff(fall_out) @ (recall[1:] + recall[:-1]) / 2),
-        prevalence=float(labels.mean()),
-    )
+    positive = np.add.reduceat(labels, runs, dtype=np.int64)
+    return Ranking(scores[runs]).metrics(positive, np.diff(runs, append=len(scores)) - positive)
 
 
 def detection_map(

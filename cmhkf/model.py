@@ -212,10 +212,17 @@ def build_model(config: ModelConfig) -> CMHKF:
 
     Where `video_dim` or `semantic_dim` differs from `dim`, a learned linear layer leads there; with CLIP there is none.
     """
+    if config.architecture == "mil":
+        from cmhkf.baselines.mil import MilRanking
+
+        ranking = MilRanking(config.video_dim)
+        ranking.config = config
+        return ranking  # type: ignore[return-value]  # it stands in for CMHKF
     dim = config.dim
     # Without chosen texts there is no text stream, and AFAE has no source (E29, E30).
     has_text = "T" in config.modalities and config.cvka.k > 0
     has_sound = "A" in config.modalities
+    has_afae = has_text and not config.light  # E28
     align = partial(cvka.align, tau=config.cvka.tau, norm=config.cvka.norm, scale=config.cvka.scale)
     model = CMHKF(
         video_in=_projection(config.video_dim, dim),
@@ -238,7 +245,7 @@ def build_model(config: ModelConfig) -> CMHKF:
             dim,
             layer_norm=config.audio.layer_norm,
             whole_video=config.audio.stream,
-            how=config.afae.aggregate if has_text and not config.light else None,  # E28
+            how=config.afae.aggregate if has_afae and config.afae.aggregate != "none" else None,
         ) if has_sound else None,
         fusion=_fusion(config.mkaf, dim, 1 + has_text + has_sound),
         classifier=Classifier(dim),

@@ -7,11 +7,13 @@ from dataclasses import dataclass, field, fields
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from cmhkf import afae, cvka
 from cmhkf.config import ModelConfig
 from cmhkf.features import Features
 from cmhkf.model import CMHKF, ModelOutput
+from cmhkf.timeline import WINDOW_SNIPPETS
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,12 +70,16 @@ def untrained(features: Features, window: slice, text: Tensor, config: ModelConf
 
 def trained(model: CMHKF, features: Features, window: slice, text: Tensor, heard: Tensor | None) -> Scored:
     """The model's own view of one window; `heard` [N, D] is the whole clip's sound where the BiLSTM streams (E16)."""
-    device = text.device
-    video, semantic = (torch.from_numpy(a[window])[None].to(device) for a in (features.video, features.semantic))
-    audio = None if features.audio is None else torch.from_numpy(features.audio[window])[None].to(device)
+    device, n = text.device, len(features.video[window])
+
+    def padded(rows: Tensor) -> Tensor:
+        return pad(rows[window].to(device), (0, 0, 0, positions(model, n) - n))[None]
+
+    video, semantic = (padded(torch.from_numpy(a)) for a in (features.video, features.semantic))
+    audio = None if features.audio is None else padded(torch.from_numpy(features.audio))
     if heard is not None:
-        audio, heard = None, heard[window][None]
-    lengths = torch.tensor([video.shape[1]], device=device)
+        audio, heard = None, padded(heard)
+    lengths = torch.tensor([n], device=device)
 
     def look(*drop: str) -> ModelOutput:
         return model(video, lengths, text, semantic=semantic, audio=audio, heard=heard, drop=drop)
@@ -81,16 +87,21 @@ def trained(model: CMHKF, features: Features, window: slice, text: Tensor, heard
     out = look()
     left_out = [name for name, there in (("audio", has_sound(model, features)), ("text", model.has_text)) if there]
     return Scored(
-        scores=_numpy(out.scores),
-        class_probs=_numpy(out.class_probs),
-        similarity=_numpy(out.similarity),
+        scores=_numpy(out.scores, n),
+        class_probs=_numpy(out.class_probs, n),
+        similarity=_numpy(out.similarity, n),
         top_classes=out.top_classes.cpu().numpy(),
-        saliency=_numpy(out.saliency),
-        windowed_saliency=_numpy(out.windowed_saliency),
-        peaks=out.peaks[0].cpu().numpy(),
-        fused=_numpy(out.fused),
-        modality_scores={f"without_{name}": _numpy(look(name).scores) for name in left_out},
+        saliency=_numpy(out.saliency, n),
+        windowed_saliency=_numpy(out.windowed_saliency, n),
+        peaks=out.peaks[0, :n].cpu().numpy(),
+        fused=_numpy(out.fused, n),
+        modality_scores={f"without_{name}": _numpy(look(name).scores, n) for name in left_out},
     )
+
+
+def positions(model: CMHKF, n: int) -> int:
+    """Rows that a window of n snippets takes: the reference looks at 256 in any case, and its padding has an effect."""
+    return n if model.mask_padding else WINDOW_SNIPPETS
 
 
 def has_sound(model: CMHKF, features: Features) -> bool:
@@ -106,5 +117,5 @@ def hear_whole(model: CMHKF, features: Features, device: str | torch.device) -> 
     return model.sound.encode(audio, torch.tensor([audio.shape[1]]))[0]  # type: ignore[union-attr]
 
 
-def _numpy(values: Tensor) -> np.ndarray:
-    return values[0].float().cpu().numpy()
+def _numpy(values: Tensor, n: int) -> np.ndarray:
+    return values[0, :n].float().cpu().numpy()

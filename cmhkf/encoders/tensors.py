@@ -46,7 +46,8 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
             f"{path} cannot be read as weights: it is damaged, cut short or of another kind\n"
             f"Download it again, and compare its size ({path.stat().st_size:,} bytes)."
         ) from error
-    held = held.get("state_dict", held) if isinstance(held, Mapping) else None  # training programs wrap it
+    for wrapper in ("state_dict", "model_state_dict"):  # of training programs
+        held = held.get(wrapper, held) if isinstance(held, Mapping) else None
     items = held.items() if isinstance(held, Mapping) else ()
     tensors = {str(name).removeprefix("module."): value for name, value in items if isinstance(value, Tensor)}
     if not tensors:
