@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from tqdm import tqdm
 
+from cmhkf.commands.ablate import ablate
 from cmhkf.commands.evaluate import evaluate
 from cmhkf.commands.extract import extract
 from cmhkf.commands.import_vadclip import import_vadclip
@@ -115,6 +116,7 @@ def doctor() -> None:
             typer.echo("\n".join(f"{'':28} {line}" for line in check.remedy.splitlines()))
 
 
+app.command("ablate")(ablate)
 app.command("extract")(extract)
 app.command("evaluate")(evaluate)
 app.command("import-vadclip")(import_vadclip)
