@@ -14,6 +14,7 @@ from cmhkf.config import Recipe
 from cmhkf.encoders import Encoders, FrameSampling, Identity
 
 STRETCHED_PX = (340, 256)
+CROP_PX = 224
 PICTURE = "{}x{} whatever the aspect".format(*STRETCHED_PX)
 CENTRE_CROP = 0
 
@@ -32,7 +33,7 @@ def cut_crop(pictures: np.ndarray, crop: int, side_px: int) -> np.ndarray:
 
 def crops_identity(identity: Identity, sampling: FrameSampling) -> Identity:
     """An encoder's identity when it looks at crops of a stretched picture."""
-    picture = f"{PICTURE}, {sampling.filter} antialiased, crops of {sampling.crop_px}"
+    picture = f"{PICTURE}, {sampling.filter} antialiased, crops of {CROP_PX}"
     return tuple((key, picture if key == "picture" else value) for key, value in identity)
 
 
@@ -40,7 +41,7 @@ def in_crops(encoders: Encoders) -> Encoders:
     """The same encoders, looking at crops of a stretched picture in place of their own way to cut it."""
     video = copy(encoders.video)
     video.identity = crops_identity(video.identity, video.sampling)
-    video.sampling = replace(video.sampling, stretched_px=STRETCHED_PX)
+    video.sampling = replace(video.sampling, stretched_px=STRETCHED_PX, crop_px=CROP_PX)
     return replace(encoders, video=video)
 
 

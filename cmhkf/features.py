@@ -1,6 +1,6 @@
 """A clip's rows: what the encoders say about each snippet, made once and cached under the recipe's hash.
 
-Data flow: pictures stream out of a child process snippet by snippet, go through the video encoder in small batches and
+Data flow: pictures stream out of a child process snippet by snippet, go through the video encoder in small blocks and
 are forgotten; then the sound streams past in blocks. Only the rows stay, so memory grows by rows and not by frames.
 """
 
@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,7 +27,6 @@ from cmhkf.media import Clip, SnippetStream, stream_audio
 from cmhkf.timeline import GRID_RATE, SNIPPET_FRAMES, Timeline
 
 FORMAT = "cmhkf-features-1"
-PICTURES_PER_BATCH = 16
 SOUND_BLOCK_S = 30.0
 SILENCE_DB = -100.0
 AUDIBLE_DB = -70.0  # a track that never rises above it counts as silent
@@ -151,18 +150,16 @@ def extract_crops(
     read; unreadable sound is recorded and left out.
     """
     sampling = encoders.video.sampling
-    assert sampling.stretched_px or list(crops) == [CENTRE_CROP], "only a stretched picture has other crops"
+    cropped = sampling.stretched_px and sampling.crop_px
+    assert cropped or list(crops) == [CENTRE_CROP], "only a stretched picture has other crops"
     stream = SnippetStream(clip, sampling, grid=recipe.grid)
     rows: list[list[VideoRows]] = [[] for _ in crops]
-    per_batch = max(1, PICTURES_PER_BATCH // len(sampling.offsets))
-    snippets = iter(stream)
-    done = 0
+    done, context = 0, encoders.video.context
     yield Progress("pictures", 0.0, clip.duration_s)
-    while batch := list(islice(snippets, per_batch)):
-        pictures = np.stack(batch)
+    for pictures in blocks(stream, encoders.video.block, context):
         for crop, held in zip(crops, rows, strict=True):
-            held.append(encoders.video.encode(cut_crop(pictures, crop, sampling.crop_px)))
-        done += len(batch)
+            held.append(encoders.video.encode(cut_crop(pictures, crop, cropped) if cropped else pictures))
+        done += len(pictures) - 2 * context
         done_s = done * float(SNIPPET_FRAMES / GRID_RATE)
         yield Progress("pictures", done_s, max(clip.duration_s, done_s))
     timeline = stream.timeline
@@ -181,6 +178,24 @@ def extract_crops(
             cues={name: np.concatenate([r.cues[name] for r in seen]) for name in seen[0].cues}
             | (dict(sound.rows.cues) if sound.rows else {}),
         )  # fmt: skip
+
+
+def blocks(snippets: Iterable[np.ndarray], size: int, context: int) -> Iterator[np.ndarray]:
+    """Snippets [pictures, ...] by `size`, fewer at the end, each time with `context` more before and after them.
+
+    Before the clip its first picture stands still, after it its last.
+    """
+    held: list[np.ndarray] = []
+    for snippet in snippets:
+        held = held or [np.broadcast_to(snippet[:1], snippet.shape)] * context
+        held.append(snippet)
+        if len(held) == size + 2 * context:
+            yield np.stack(held)
+            held = held[size:]
+    if held:
+        held += [np.broadcast_to(held[-1][-1:], held[-1].shape)] * context
+    for start in range(0, len(held) - 2 * context, size):
+        yield np.stack(held[start : start + size + 2 * context])
 
 
 @dataclass(frozen=True)

@@ -102,7 +102,8 @@ class SnippetStream:
         if not offsets or list(offsets) != sorted(set(offsets) & set(range(SNIPPET_FRAMES))):
             raise ConfigError(f"sampling.offsets is {offsets}; they must ascend within 0..{SNIPPET_FRAMES - 1}")
         short_side = min(sampling.stretched_px or (sampling.short_side_px,))
-        if not 0 < sampling.crop_px <= short_side:
+        whole = sampling.crop_px is None and sampling.stretched_px
+        if not whole and not 0 < (sampling.crop_px or 0) <= short_side:
             raise ConfigError(f"a crop of {sampling.crop_px} does not fit a short side of {short_side}")
         if sampling.filter not in ("bicubic", "bilinear"):
             raise ConfigError(f"sampling.filter is {sampling.filter!r}; choose bicubic or bilinear")

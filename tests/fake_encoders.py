@@ -13,6 +13,7 @@ class MeanColour:
     identity = (("name", "fake mean colour"),)
     video_dim = semantic_dim = 4
     device = "cpu"
+    block, context = 16, 0
 
     def __init__(self, offsets=(8,)):
         self.sampling = FrameSampling(offsets, 16, 16)

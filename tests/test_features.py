@@ -8,7 +8,7 @@ from fake_encoders import Loudness, MeanColour, fake_encoders
 from media_factory import ffmpeg
 
 from cmhkf.config import Recipe
-from cmhkf.features import Features, Progress, extract, level_db
+from cmhkf.features import Features, Progress, blocks, extract, level_db
 from cmhkf.media import probe
 
 RECIPE = Recipe(video=MeanColour.identity, text=(("name", "t"),), audio=Loudness.identity)
@@ -54,14 +54,26 @@ def test_rows_follow_pictures_and_sound(clips):
 
 def test_rows_do_not_depend_on_batches_or_blocks(clips, monkeypatch):
     whole, _ = run(clips["tone"])
-    monkeypatch.setattr("cmhkf.features.PICTURES_PER_BATCH", 1)
     monkeypatch.setattr("cmhkf.features.SOUND_BLOCK_S", 0.3)
     encoders = fake_encoders()
+    encoders.video.block = 4
     split, _ = run(clips["tone"], encoders)
-    assert encoders.video.batches == [1] * 6
+    assert encoders.video.batches == [4, 2]
     assert encoders.audio.calls > 3
     np.testing.assert_array_equal(whole.video, split.video)
     np.testing.assert_allclose(whole.audio, split.audio, atol=1e-5)
+
+
+@pytest.mark.parametrize("n", [0, 1, 3, 4, 5, 8, 9])
+def test_blocks_overlap_by_their_context_and_stand_still_beyond_the_clip(n):
+    """Oracle: snippet i is the pictures 2 i and 2 i + 1; each block is cut from the clip with its ends held."""
+    snippets = np.arange(2 * n).reshape(n, 2)
+    still = np.concatenate([np.zeros(4, int), np.arange(2 * n), np.full(4, 2 * n - 1)]).reshape(-1, 2)
+    expected = [still[i : min(i + 4, n) + 4] for i in range(0, n, 4)]
+    found = list(blocks(iter(snippets), 4, 2))
+    assert len(found) == len(expected)
+    for pictures, wanted in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(pictures, wanted)
 
 
 @pytest.mark.parametrize(("name", "state", "level"), [("silent", "silent", -100.0), ("mute", "no sound track", None)])

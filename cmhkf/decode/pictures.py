@@ -113,6 +113,7 @@ class Cutter:
         shown = (frame.width * self._aspect, Fraction(frame.height))  # stored axes, displayed lengths
         mirrored = (turn.mirror_y, turn.mirror_x) if turn.transposed else (turn.mirror_x, turn.mirror_y)
         crop = self.sampling.crop_px
+        assert crop, "a picture that is not stretched is cropped"
         edges: list[tuple[float, float]] = []
         for length, pixels, is_mirrored in zip(shown, (frame.width, frame.height), mirrored, strict=True):
             scaled = int(self.sampling.short_side_px * length / min(shown))

@@ -25,18 +25,20 @@ class FrameSampling:
     """Grid frames within the snippet, each 0..15, ascending."""
     short_side_px: int
     """The displayed picture (rotation and pixel aspect applied) is scaled so that its shorter side has this length."""
-    crop_px: int
-    """Side of the centred square cut from it."""
+    crop_px: int | None
+    """Side of the centred square cut from it; None, with `stretched_px`: the whole picture."""
     filter: str = "bicubic"
     """Resize filter: "bicubic" (antialiased, as CLIP wants) or "bilinear"."""
     stretched_px: tuple[int, int] | None = None
-    """Width and height: the displayed picture is scaled to it whatever its shape, and crops are cut later (C.1)."""
+    """Width and height: the displayed picture is scaled to it whatever its shape; crops, if any, are cut later (C.1)."""
 
     @property
     def size_px(self) -> tuple[int, int]:
         """Height and width of the pictures that come out of a decoder."""
-        width, height = self.stretched_px or (self.crop_px, self.crop_px)
-        return height, width
+        if self.stretched_px:
+            return self.stretched_px[1], self.stretched_px[0]
+        assert self.crop_px
+        return self.crop_px, self.crop_px
 
 
 @dataclass(frozen=True)
@@ -68,9 +70,16 @@ class VideoEncoder(Protocol):
     video_dim: int
     semantic_dim: int
     device: str
+    block: int
+    """Snippets of a call, counted from the clip's start; the last call may have fewer."""
+    context: int
+    """Further snippets at both ends of a call, which the rows may look at and which get none of their own."""
 
     def encode(self, frames: np.ndarray) -> VideoRows:
-        """Encode uint8 RGB [B, len(offsets), crop, crop, 3]. Rows do not depend on their neighbours in the batch."""
+        """Encode uint8 RGB [B + 2 * context, len(offsets), crop, crop, 3] to the rows of the B in the middle.
+
+        Without context rows do not depend on their neighbours in the call.
+        """
         ...
 
 

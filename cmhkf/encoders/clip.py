@@ -56,6 +56,7 @@ class ClipVideoEncoder:
     sampling = FrameSampling((8,), 224, 224, "bicubic")
     video_dim = DIM
     semantic_dim = DIM
+    block, context = 16, 0
 
     def __init__(self, model: CLIP, *, weights_sha256: str, normalise: bool = False) -> None:
         weight = model.visual.conv1.weight

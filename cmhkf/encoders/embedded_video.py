@@ -1,7 +1,8 @@
 """The demo preset's eye: what is there (EfficientNet-Lite0), what is done (I3D), and how much moves.
 
-Eight pictures of a snippet, every second one of the 24 fps grid, are seen by I3D as sixteen, each shown twice: measured
-as good as sixteen different ones at half the decoding. EfficientNet looks at four of the eight.
+Eight pictures of a snippet, every second one of the 24 fps grid, are what one step of I3D's output stands for, so I3D
+streams over the clip: it sees blocks of eight snippets with two more on either side, and each snippet's row knows what
+went on around it. EfficientNet looks at four of the eight pictures.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ VIDEO_DIM = 4420
 ACTION_NORM, APPEARANCE_NORM, CHANGE_NORM, MOTION_NORM, LOCAL_NORM = 8.0, 17.0, 3.0, 3.0, 80.0
 MOTION_UNIT = 0.004  # an ordinary difference between pictures of a still camera; motion is counted in log steps of it
 
-SIZE_PX = 224
+SIZE_PX = (320, 224)  # the whole picture, whatever its shape: what matters on CCTV is often at its edge
 FIGHT_ACTIONS = (
     "drop kicking", "headbutting", "high kick", "punching bag", "punching person (boxing)", "side kick", "slapping",
     "sword fighting", "wrestling",
@@ -47,15 +48,16 @@ class EmbeddedVideoEncoder:
     still camera's noise, 0.03 a busy scene; the pictures are 1/12 s apart), and "fight actions", a probability.
     """
 
-    sampling = FrameSampling(tuple(range(0, 16, 2)), SIZE_PX, SIZE_PX, "bilinear")
+    sampling = FrameSampling(tuple(range(0, 16, 2)), min(SIZE_PX), None, "bilinear", SIZE_PX)
     video_dim = VIDEO_DIM
     semantic_dim = WIDTH
+    block, context = 8, 2
     identity: Identity = (
         ("name", "demo: I3D + EfficientNet-Lite0"),
         I3D_FILE.label,
         EFFICIENTNET.label,
-        ("frames", "8 of 16, each twice; 4 of them for EfficientNet"),
-        ("picture", "short side 224 bilinear, centre 224"),
+        ("frames", "8 of 16 in blocks of 8 snippets and 2 round them; 4 of them for EfficientNet"),
+        ("picture", "whole, stretched to 320x224 bilinear"),
         ("rows", "action 1024, appearance 1280, change 1280, motion 4, local 832"),
         (
             "norms",
@@ -72,10 +74,12 @@ class EmbeddedVideoEncoder:
 
     @torch.inference_mode()
     def encode(self, frames: np.ndarray) -> VideoRows:
-        """Encode uint8 RGB [B, 8, 224, 224, 3]."""
+        """Encode uint8 RGB [B + 4, 8, 224, 320, 3] to the rows of the B in the middle."""
         pictures = torch.from_numpy(frames).to(self.device)
-        action, local, p_actions = self._actions(pictures)
-        seen, p_objects = self._objects(pictures)  # [B, 4, 1280], [B, 1000]
+        inner = slice(self.context, -self.context)
+        action, local, p_actions = (rows[inner] for rows in self._actions(pictures))
+        frames = frames[inner]
+        seen, p_objects = self._objects(pictures[inner])  # [B, 4, 1280], [B, 1000]
         difference, brightness = _motion(frames)  # [B, 7], [B]
         motion = np.stack(
             [difference.mean(axis=1), difference.max(axis=1), difference.std(axis=1), brightness], axis=1
@@ -94,11 +98,11 @@ class EmbeddedVideoEncoder:
         )
 
     def _actions(self, pictures: Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Features [B, 1024], local features [B, 832] and probabilities [B, 400] of consecutive snippets."""
         weight = self.i3d.classifier.weight
-        x = (pictures.to(weight.dtype) / 127.5 - 1).permute(0, 4, 1, 2, 3)  # [B, 3, 8, H, W], channels last in memory
-        x = x.repeat_interleave(2, dim=2).contiguous(memory_format=torch.channels_last_3d)
-        features, local, logits = self.i3d(x)
-        return features.cpu().numpy(), local.cpu().numpy(), logits.softmax(dim=-1).cpu().numpy()
+        x = (pictures.flatten(0, 1).to(weight.dtype) / 127.5 - 1).permute(3, 0, 1, 2)  # [3, 8 B, H, W]
+        features, local, logits = self.i3d(x[None].contiguous(memory_format=torch.channels_last_3d))
+        return features[0].cpu().numpy(), local[0].cpu().numpy(), logits[0].softmax(dim=-1).cpu().numpy()
 
     def _objects(self, pictures: Tensor) -> tuple[np.ndarray, np.ndarray]:
         chosen = pictures[:, ::2]

@@ -98,18 +98,19 @@ class I3D(nn.Module):
         self.classifier = nn.Linear(FEATURES, CLASSES)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Pictures [B, 3, T, H, W] in [-1, 1] to features [B, 1024], local features [B, 832] and logits [B, 400].
+        """Pictures [B, 3, T, H, W] in [-1, 1], T a multiple of 8, to a row for every eight of them: features
+        [B, T/8, 1024], local features [B, T/8, 832] and logits [B, T/8, 400].
 
-        The local features are those of the last block but two, strongest over the picture and mean over time: what
-        happens in a small part of the picture, which the mean of the features drowns.
+        The local features are those of the last block but two, strongest over the picture: what happens in a small
+        part of it, which the mean of the features drowns.
         """
         x = max_pool(self.stem[0](x), (1, 3, 3), (1, 2, 2))  # [B, 64, T/2, H/4, W/4]
         x = max_pool(self.stem[2](self.stem[1](x)), (1, 3, 3), (1, 2, 2))  # [B, 192, T/2, H/8, W/8]
         x = max_pool(self.stages[0](x), (3, 3, 3), (2, 2, 2))  # [B, 480, T/4, H/16, W/16]
         x = self.stages[1](x)  # [B, 832, T/4, H/16, W/16]
-        local = x.float().amax(dim=(3, 4)).mean(dim=2)  # [B, 832]
+        local = x.float().amax(dim=(3, 4)).unflatten(2, (-1, 2)).mean(dim=3).transpose(1, 2)  # [B, T/8, 832]
         x = max_pool(x, (2, 2, 2), (2, 2, 2))  # [B, 832, T/8, H/32, W/32]
-        features = self.stages[2](x).float().mean(dim=(2, 3, 4))  # [B, 1024]
+        features = self.stages[2](x).float().mean(dim=(3, 4)).transpose(1, 2)  # [B, T/8, 1024]
         return features, local, F.linear(features, self.classifier.weight.float(), self.classifier.bias.float())
 
 
