@@ -34,3 +34,12 @@ const say = (text) => {
 
 // Every address is relative to the page, so that it works under a sub-path.
 const address = (url) => new URL(url, document.baseURI).href;
+
+// Parts of the page listen to each other through `tell`. A part may have:
+//   opened(facts, curves)  an analysis is on screen            closed()        another clip, or none
+//   cut(answer)            segments were cut at a threshold    panel(name)     a tab is shown
+//   moved(time)            the playback position               selected(s)     the segment there, or null
+const parts = [];
+const tell = (what, ...facts) => {
+  for (const part of parts) part[what]?.(...facts);
+};

@@ -63,6 +63,7 @@ async function showAnalysis(facts, visit) {
   const curves = await response.json();
   if (open.visit !== visit) return;
   await timeline.show(curves, scoreName);
+  tell('opened', facts, curves);
   timeline.setThreshold(segments.cut().threshold, false);
   await cutSoon();
 }
@@ -189,6 +190,7 @@ async function watchJob(id) {
 function visitClip(clip) {
   Object.assign(open, { clip, analysis: null, visit: open.visit + 1, copyAsked: false });
   timeline.clear();
+  tell('closed');
   showWork('Opening', '', null, null);
   segments.show({ segments: [], near_misses: [], threshold: segments.cut().threshold });
   return open.visit;

@@ -13,6 +13,7 @@ const segments = makeSegments({
     cutSoon();
   },
 });
+const tabs = makeTabs();
 const library = makeLibrary({ onOpen: openClip, onExample: takeExample, onFile: takeFile });
 
 function onMove(time) {
@@ -20,9 +21,18 @@ function onMove(time) {
   find('.rv-now').textContent = clock(time);
   find('.rv-frame').textContent = open.clip ? 'frame ' + transport.frame(time) : '';
   segments.mark(time);
+  select(segments.at(time) ?? null);
+  tell('moved', time);
   root.classList.toggle('rv-playing', !video.paused);
   find('.rv-play').setAttribute('aria-label', video.paused ? 'Play' : 'Pause');
   keepAddress();
+}
+
+let selected = null;
+function select(segment) {
+  if (segment === selected) return;
+  selected = segment;
+  tell('selected', segment);
 }
 
 // ?clip=...&t=... reopens this moment. Written at rest: browsers limit how often the address may change.
@@ -75,6 +85,8 @@ async function cutSoon() {
     if (visit === open.visit) {
       segments.show(answer);
       segments.mark(transport.now());
+      tell('cut', answer);
+      select(segments.at(transport.now()) ?? null);
       await timeline.setSegments(answer);
       keepAddress();
     }
