@@ -11,7 +11,7 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -154,12 +154,12 @@ def extract_crops(
     assert cropped or list(crops) == [CENTRE_CROP], "only a stretched picture has other crops"
     stream = SnippetStream(clip, sampling, grid=recipe.grid)
     rows: list[list[VideoRows]] = [[] for _ in crops]
-    done, context = 0, encoders.video.context
+    done = 0
     yield Progress("pictures", 0.0, clip.duration_s)
-    for pictures in blocks(stream, encoders.video.block, context):
+    for pictures, inner in blocks(stream, encoders.video.block, encoders.video.context):
         for crop, held in zip(crops, rows, strict=True):
-            held.append(encoders.video.encode(cut_crop(pictures, crop, cropped) if cropped else pictures))
-        done += len(pictures) - 2 * context
+            held.append(encoders.video.encode(cut_crop(pictures, crop, cropped) if cropped else pictures, inner))
+        done += len(pictures[inner])
         done_s = done * float(SNIPPET_FRAMES / GRID_RATE)
         yield Progress("pictures", done_s, max(clip.duration_s, done_s))
     timeline = stream.timeline
@@ -180,22 +180,22 @@ def extract_crops(
         )  # fmt: skip
 
 
-def blocks(snippets: Iterable[np.ndarray], size: int, context: int) -> Iterator[np.ndarray]:
-    """Snippets [pictures, ...] by `size`, fewer at the end, each time with `context` more before and after them.
+def blocks(snippets: Iterable[np.ndarray], size: int, context: int) -> Iterator[tuple[np.ndarray, slice]]:
+    """Snippets [pictures, ...] by `size`, fewer at the end, with up to `context` more before and after them.
 
-    Before the clip its first picture stands still, after it its last.
+    Yields each time all of these together [S, pictures, ...] and where among them the `size` lie.
     """
+    coming = iter(snippets)
     held: list[np.ndarray] = []
-    for snippet in snippets:
-        held = held or [np.broadcast_to(snippet[:1], snippet.shape)] * context
-        held.append(snippet)
-        if len(held) == size + 2 * context:
-            yield np.stack(held)
-            held = held[size:]
-    if held:
-        held += [np.broadcast_to(held[-1][-1:], held[-1].shape)] * context
-    for start in range(0, len(held) - 2 * context, size):
-        yield np.stack(held[start : start + size + 2 * context])
+    before = 0
+    while True:
+        held += islice(coming, before + size + context - len(held))
+        if len(held) == before:
+            return
+        inner = slice(before, min(before + size, len(held)))
+        yield np.stack(held), inner
+        held = held[max(0, inner.stop - context) :]
+        before = min(context, inner.stop)
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,8 @@ class MeanColour:
         self.sampling = FrameSampling(offsets, 16, 16)
         self.batches = []
 
-    def encode(self, frames):
+    def encode(self, frames, inner=slice(None)):
+        frames = frames[inner]
         self.batches.append(len(frames))
         rgb = frames.reshape(len(frames), -1, 3).mean(axis=1) / 255
         rows = np.concatenate([rgb, rgb.sum(axis=1, keepdims=True)], axis=1).astype(np.float32)

@@ -134,9 +134,8 @@ def test_action_names_are_those_of_the_class_list():
 
 
 def rows_of(video, *snippets):
-    """The rows of snippets of which the first and the last go on standing still."""
-    before, after = ([np.repeat(s[:1], 8, axis=0)] * video.context for s in (snippets[0], snippets[-1][::-1]))
-    return video.encode(np.stack([*before, *snippets, *after]))
+    """The rows of a clip of a few snippets."""
+    return video.encode(np.stack(snippets))
 
 
 def test_rows_have_their_shapes(encoders, photographs):
@@ -155,6 +154,15 @@ def test_only_what_is_done_depends_on_what_goes_on_around(encoders, photographs)
     for block in (APPEARANCE, CHANGE, MOTION):
         np.testing.assert_allclose(alone[block], beside[block], atol=1e-3)
     assert np.linalg.norm(alone[ACTION] - beside[ACTION]) > 0.1
+
+
+def test_context_gets_no_rows_and_changes_none(encoders, photographs):
+    snippets = np.stack([pan(photographs[0]), still(photographs[1]), pan(photographs[1])])
+    every, inner = encoders.video.encode(snippets), encoders.video.encode(snippets, slice(1, 2))
+    np.testing.assert_allclose(inner.video, every.video[1:2], atol=1e-3)
+    np.testing.assert_allclose(inner.semantic, every.semantic[1:2], atol=1e-3)
+    for name, cue in every.cues.items():
+        np.testing.assert_allclose(inner.cues[name], cue[1:2], atol=1e-4)
 
 
 def test_nothing_moves_in_a_still_snippet(encoders, photographs):

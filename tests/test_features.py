@@ -64,16 +64,17 @@ def test_rows_do_not_depend_on_batches_or_blocks(clips, monkeypatch):
     np.testing.assert_allclose(whole.audio, split.audio, atol=1e-5)
 
 
-@pytest.mark.parametrize("n", [0, 1, 3, 4, 5, 8, 9])
-def test_blocks_overlap_by_their_context_and_stand_still_beyond_the_clip(n):
-    """Oracle: snippet i is the pictures 2 i and 2 i + 1; each block is cut from the clip with its ends held."""
-    snippets = np.arange(2 * n).reshape(n, 2)
-    still = np.concatenate([np.zeros(4, int), np.arange(2 * n), np.full(4, 2 * n - 1)]).reshape(-1, 2)
-    expected = [still[i : min(i + 4, n) + 4] for i in range(0, n, 4)]
-    found = list(blocks(iter(snippets), 4, 2))
-    assert len(found) == len(expected)
-    for pictures, wanted in zip(found, expected, strict=True):
-        np.testing.assert_array_equal(pictures, wanted)
+@pytest.mark.parametrize("size", [1, 4])
+@pytest.mark.parametrize("n", [0, 1, 3, 4, 5, 6, 7, 8, 9])
+def test_blocks_bring_what_lies_around_them(n, size):
+    """Oracle: cut by index out of the whole clip."""
+    clip = np.arange(2 * n).reshape(n, 2)
+    found = list(blocks(iter(clip), size, 2))
+    assert [(pictures[inner]).tolist() for pictures, inner in found] == [
+        clip[i : i + size].tolist() for i in range(0, n, size)
+    ]
+    for i, (pictures, _) in zip(range(0, n, size), found, strict=True):
+        np.testing.assert_array_equal(pictures, clip[max(0, i - 2) : i + size + 2])
 
 
 @pytest.mark.parametrize(("name", "state", "level"), [("silent", "silent", -100.0), ("mute", "no sound track", None)])

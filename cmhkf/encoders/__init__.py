@@ -73,12 +73,12 @@ class VideoEncoder(Protocol):
     block: int
     """Snippets of a call, counted from the clip's start; the last call may have fewer."""
     context: int
-    """Further snippets at both ends of a call, which the rows may look at and which get none of their own."""
+    """Further snippets before and after them, where the clip has any, that the rows may look at."""
 
-    def encode(self, frames: np.ndarray) -> VideoRows:
-        """Encode uint8 RGB [B + 2 * context, len(offsets), crop, crop, 3] to the rows of the B in the middle.
+    def encode(self, frames: np.ndarray, inner: slice = slice(None)) -> VideoRows:
+        """Encode consecutive snippets, uint8 RGB [S, len(offsets), *size, 3], to the rows of those in `inner`.
 
-        Without context rows do not depend on their neighbours in the call.
+        The others are their context. Encoders without context look at every snippet alone.
         """
         ...
 

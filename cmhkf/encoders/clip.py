@@ -65,9 +65,9 @@ class ClipVideoEncoder:
         self.identity = video_identity(weights_sha256, normalise=normalise)
 
     @torch.inference_mode()
-    def encode(self, frames: np.ndarray) -> VideoRows:
-        """Encode uint8 RGB [B, 1, 224, 224, 3]; the video rows have CLIP's own length unless `normalise` is set."""
-        parts = torch.from_numpy(np.ascontiguousarray(frames[:, 0])).split(PICTURES)
+    def encode(self, frames: np.ndarray, inner: slice = slice(None)) -> VideoRows:
+        """Encode uint8 RGB [S, 1, 224, 224, 3]; the video rows have CLIP's own length unless `normalise` is set."""
+        parts = torch.from_numpy(np.ascontiguousarray(frames[inner, 0])).split(PICTURES)
         rows = torch.cat([self.model.visual(self._pixels(part)).float().cpu() for part in parts])  # [B, 512]
         unit = normalize(rows, dim=-1)
         return VideoRows(video=(unit if self.normalise else rows).numpy(), semantic=unit.numpy())

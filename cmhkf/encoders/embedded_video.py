@@ -1,7 +1,7 @@
 """The demo preset's eye: what is there (EfficientNet-Lite0), what is done (I3D), and how much moves.
 
 Eight pictures of a snippet, every second one of the 24 fps grid, are what one step of I3D's output stands for, so I3D
-streams over the clip: it sees blocks of eight snippets with two more on either side, and each snippet's row knows what
+streams over the clip: it sees blocks of eight snippets with up to two more on either side, and each snippet's row knows what
 went on around it. EfficientNet looks at four of the eight pictures.
 """
 
@@ -56,7 +56,7 @@ class EmbeddedVideoEncoder:
         ("name", "demo: I3D + EfficientNet-Lite0"),
         I3D_FILE.label,
         EFFICIENTNET.label,
-        ("frames", "8 of 16 in blocks of 8 snippets and 2 round them; 4 of them for EfficientNet"),
+        ("frames", "8 of 16 in blocks of 8 snippets and up to 2 round them; 4 of them for EfficientNet"),
         ("picture", "whole, stretched to 320x224 bilinear"),
         ("rows", "action 1024, appearance 1280, change 1280, motion 4, local 832"),
         (
@@ -73,10 +73,9 @@ class EmbeddedVideoEncoder:
         self.fights = [actions.index(name) for name in FIGHT_ACTIONS]
 
     @torch.inference_mode()
-    def encode(self, frames: np.ndarray) -> VideoRows:
-        """Encode uint8 RGB [B + 4, 8, 224, 320, 3] to the rows of the B in the middle."""
+    def encode(self, frames: np.ndarray, inner: slice = slice(None)) -> VideoRows:
+        """Encode uint8 RGB [S, 8, 224, 320, 3] to the rows of the B snippets in `inner`."""
         pictures = torch.from_numpy(frames).to(self.device)
-        inner = slice(self.context, -self.context)
         action, local, p_actions = (rows[inner] for rows in self._actions(pictures))
         frames = frames[inner]
         seen, p_objects = self._objects(pictures[inner])  # [B, 4, 1280], [B, 1000]
