@@ -42,6 +42,8 @@ class Sample:
     """[n, D_a]; None: nothing to hear."""
     labels: tuple[int, ...]
     """Indices of its classes; (0,) = normal."""
+    snippet_targets: np.ndarray | None = None
+    """[n] how anomalous each row is known or believed to be, 0..1; NaN: unknown. None: all unknown (weak labels)."""
 
 
 class Batch(NamedTuple):
@@ -59,6 +61,8 @@ class Batch(NamedTuple):
     """int64 [B], valid rows."""
     targets: Tensor
     """float32 [B, C], multi-hot."""
+    snippet_targets: Tensor | None = None
+    """float32 [B, T], NaN where unknown; None when no sample has any."""
 
     def to(self, device: torch.device | str) -> Batch:
         """The same batch on a device."""
@@ -80,7 +84,19 @@ def collate(samples: Sequence[Sample], n_classes: int, *, length: int = WINDOW_S
         has_audio=torch.tensor([sample.audio is not None for sample in samples]),
         lengths=torch.tensor([len(sample.video) for sample in samples]),
         targets=targets,
+        snippet_targets=_pad_targets([sample.snippet_targets for sample in samples], length),
     )
+
+
+def _pad_targets(targets: Sequence[np.ndarray | None], length: int) -> Tensor | None:
+    """Targets [n] with NaN after them, and in place of those that are not there: [B, length]."""
+    if all(held is None for held in targets):
+        return None
+    padded = torch.full((len(targets), length), torch.nan)
+    for place, held in zip(padded, targets, strict=True):
+        if held is not None:
+            place[: len(held)] = torch.from_numpy(held)
+    return padded
 
 
 def _pad(streams: Sequence[np.ndarray | None], length: int) -> Tensor | None:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cosine_similarity, logsigmoid
+from torch.nn.functional import binary_cross_entropy_with_logits, cosine_similarity, logsigmoid
 
 from cmhkf.afae import top_snippets
 from cmhkf.model import ModelOutput
@@ -62,6 +62,22 @@ def mil_bce(logits: Tensor, mask: Tensor, labels: Tensor) -> Tensor:
     log_not_p = logsigmoid(-top).masked_fill(~kept, -torch.inf).logsumexp(dim=1) - log_k
     labels = labels[:, None].float()
     return -(labels * log_p + (1 - labels) * log_not_p).mean()
+
+
+def snippet_bce(logits: Tensor, mask: Tensor, targets: Tensor) -> Tensor:
+    """Cross-entropy of the snippets about which something is known; not in the paper.
+
+    Mean over the known snippets of a window, then over the windows that have any; 0 without.
+
+    Args:
+        logits: [B, N] before the sigmoid.
+        mask: bool [B, N].
+        targets: [B, N] in [0, 1]; NaN: unknown.
+    """
+    known = mask & ~targets.isnan()
+    each = binary_cross_entropy_with_logits(logits.float(), targets.nan_to_num(), reduction="none") * known
+    n_known = known.sum(dim=1)
+    return (each.sum(dim=1) / n_known.clamp(min=1)).sum() / (n_known > 0).sum().clamp(min=1)
 
 
 def mil_align(alignment: Tensor, mask: Tensor, targets: Tensor) -> Tensor:

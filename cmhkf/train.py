@@ -206,6 +206,9 @@ class _Run:
                 semantic=batch.semantic, audio=batch.audio, has_audio=batch.has_audio & heard.to(self.device),
             )  # fmt: skip
             parts = self.objective(output, batch.targets, text=text)
+            if batch.snippet_targets is not None:
+                known = losses.snippet_bce(output.logits, output.mask, batch.snippet_targets)
+                parts = parts._replace(total=parts.total + config.lambda_snippets * known)
         values = torch.stack(parts).tolist()
         self._check(values, "the loss")
         self.optimizer.zero_grad()

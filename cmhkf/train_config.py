@@ -31,6 +31,8 @@ class TrainConfig:
     """λ1 of Eq. 11."""
     lambda_aa: float = 1e-4
     """λ2 of Eq. 11."""
+    lambda_snippets: float = 1.0
+    """Weight of the cross-entropy of snippets of which more is known than the video's label, where there are any."""
     drop_audio: float = 0.2
     """Share of the samples whose sound is taken away, so that the model can do without (E22)."""
     seed: int = 234
@@ -43,7 +45,7 @@ class TrainConfig:
     def __post_init__(self) -> None:
         check_fields(self)
         check_least(self, epochs=1, batch_size=1, lr=0, weight_decay=0, gamma=0, lambda_na=0, lambda_aa=0, seed=0)
-        check_least(self, drop_audio=0, val_fraction=0)
+        check_least(self, lambda_snippets=0, drop_audio=0, val_fraction=0)
         if self.lr_new is not None:
             check_least(self, lr_new=0)
         for name in ("drop_audio", "val_fraction"):

@@ -66,6 +66,15 @@ def test_collate_pads_and_marks():
     assert not batch.audio[1].any()
 
 
+def test_what_is_known_of_snippets_is_padded_with_not_known():
+    rows = np.zeros((2, 3), np.float32)
+    known = np.array([0.5, np.nan], np.float32)
+    plain, marked = Sample("a", rows, None, None, (0,)), Sample("b", rows, None, None, (1,), known)
+    assert collate([plain], 2, length=3).snippet_targets is None
+    found = collate([plain, marked], 2, length=3).snippet_targets
+    np.testing.assert_array_equal(found, [[np.nan] * 3, [0.5, np.nan, np.nan]])
+
+
 def test_a_batch_without_any_sound_has_no_audio():
     batch = collate(
         [sample(2, NORMAL, audio=False, semantic=False), sample(256, FIGHT, audio=False, semantic=False)], 2

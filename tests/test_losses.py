@@ -184,3 +184,24 @@ def test_a_model_learns_two_separable_videos():
         history.append(parts.total.item())
     assert text.grad is not None
     assert history[-1] < 0.5 * history[0]
+
+
+# --- snippets of which more is known
+
+
+def test_known_snippets_count_evenly_within_their_window_and_windows_evenly():
+    """Oracle: the mean of -log p of each known snippet, by hand; unknown ones and padding are left out."""
+    nan = math.nan
+    logits = torch.tensor([[2.0, -1.0, 9.0, 9.0], [0.5, 9.0, 9.0, 9.0], [1.0, 1.0, 1.0, 1.0]], requires_grad=True)
+    targets = torch.tensor([[1.0, 0.25, nan, 0.0], [0.0, nan, nan, nan], [nan] * 4])
+    found = losses.snippet_bce(logits, mask_of([3, 2, 4], 4), targets)
+
+    def cross_entropy(logit, y):
+        p = 1 / (1 + math.exp(-logit))
+        return -(y * math.log(p) + (1 - y) * math.log(1 - p))
+
+    first = (cross_entropy(2.0, 1.0) + cross_entropy(-1.0, 0.25)) / 2
+    assert found.item() == pytest.approx((first + cross_entropy(0.5, 0.0)) / 2, rel=1e-6)
+    found.backward()
+    assert logits.grad.ne(0).tolist() == [[True, True, False, False], [True, False, False, False], [False] * 4]
+    assert losses.snippet_bce(logits, mask_of([3, 2, 4], 4), torch.full((3, 4), nan)) == 0

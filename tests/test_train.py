@@ -4,6 +4,7 @@ import csv
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from training_sets import TEXT, TINY, Made, made
@@ -154,6 +155,28 @@ def test_it_learns_to_tell_the_classes_apart():
     config = replace(QUICK, epochs=30, milestones=(), drop_audio=0.2, batch_size=18)
     fitted = fit(*fresh(), made(18), config)
     assert fitted.log[-1].total < 0.5 * fitted.log[0].total
+
+
+def test_known_snippets_teach_what_labels_alone_do_not():
+    """All videos carry the same label; only the snippets' own targets say which rows are meant."""
+    config = replace(QUICK, epochs=25, milestones=(), batch_size=18, lambda_snippets=5.0)
+
+    def gap(*, marked):
+        samples = made(18)
+        for i, sample in enumerate(samples):
+            inside = np.zeros(len(sample.video), np.float32)
+            inside[2:5] = i % 3 > 0
+            samples[i] = replace(sample, labels=(1,), snippet_targets=inside if marked else None)
+        model, texts = fresh()
+        fit(model, texts, samples, config)
+        batch = collate([sample for sample in made(18, seed=1) if sample.labels != (0,)], 3, length=40)
+        with torch.inference_mode():
+            logits = model(batch.video, batch.lengths, texts(), semantic=batch.semantic).logits
+        valid = torch.arange(40) < batch.lengths[:, None]
+        valid[:, 2:5] = False
+        return logits[:, 2:5].mean() - logits[valid].mean()
+
+    assert gap(marked=True) > 1 > gap(marked=False)
 
 
 @pytest.mark.parametrize("drop_audio", [0.0, 0.4])

@@ -30,7 +30,7 @@ class FrameSampling:
     filter: str = "bicubic"
     """Resize filter: "bicubic" (antialiased, as CLIP wants) or "bilinear"."""
     stretched_px: tuple[int, int] | None = None
-    """Width and height: the displayed picture is scaled to it whatever its shape; crops, if any, are cut later (C.1)."""
+    """Width and height: the displayed picture is scaled to it whatever its shape; crops are cut later, if any (C.1)."""
 
     @property
     def size_px(self) -> tuple[int, int]:

@@ -1,8 +1,8 @@
 """The demo preset's eye: what is there (EfficientNet-Lite0), what is done (I3D), and how much moves.
 
 Eight pictures of a snippet, every second one of the 24 fps grid, are what one step of I3D's output stands for, so I3D
-streams over the clip: it sees blocks of eight snippets with up to two more on either side, and each snippet's row knows what
-went on around it. EfficientNet looks at four of the eight pictures.
+streams over the clip: it sees blocks of eight snippets with up to two more on either side, and each snippet's row knows
+what went on around it. EfficientNet looks at four of the eight pictures.
 """
 
 from __future__ import annotations
