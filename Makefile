@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 ARGS ?=
 
-.PHONY: app setup test test-slow check bench browser clean
+.PHONY: app setup test test-slow check bench browser demo-checkpoint clean
 
 app: setup
 	$(BIN)/python app.py $(ARGS)
@@ -40,6 +40,10 @@ browser:
 	    command -v apt-get >/dev/null && $$run true 2>/dev/null \
 	        && { $$run apt-get install -y -q chromium || { $$run apt-get update -q && $$run apt-get install -y -q chromium; }; } >/dev/null 2>&1; \
 	    command -v chromium >/dev/null || echo 'chromium is not here and could not be installed: the browser tests will be SKIPPED. Install it (Debian: apt-get install chromium).'; }
+
+# Trains the checkpoint of the demo preset anew: make demo-checkpoint CLIPS=folder-of-footage
+demo-checkpoint: setup
+	$(BIN)/python checkpoints/train_demo.py $(CLIPS) $(ARGS)
 
 clean:
 	rm -rf .venv .pytest_cache .ruff_cache out build

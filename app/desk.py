@@ -259,6 +259,7 @@ def analysis_facts(analysis: Analysis) -> dict[str, Any]:
         "device": analysis.device,
         "elapsed_s": analysis.elapsed_s,
         "recipe_hash": analysis.recipe_hash,
+        "calibration": analysis.calibration,
     }
 
 

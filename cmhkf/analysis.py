@@ -74,6 +74,8 @@ class Analysis:
     """What-if: `scores` with one modality left out, by name ("without_audio", "without_text")."""
     cues: Mapping[str, np.ndarray] = field(default_factory=dict)
     """[N] each: named signals of the encoders that need no training, such as motion."""
+    calibration: str = ""
+    """What a score of 0.5 means, in words for people; empty where nothing was calibrated."""
     audio_level_db: np.ndarray | None = None
     """[N] dB re full scale, floor -100; None without a sound track."""
 

@@ -184,6 +184,11 @@ class Analyzer:
         return "named cues, untrained" if self.encoders.cue_score else "1 - P(normal), untrained"
 
     @property
+    def calibration(self) -> str:
+        """What a score of 0.5 means, as the checkpoint states it."""
+        return str(self.checkpoint.metrics.get("calibration", "")) if self.checkpoint else ""
+
+    @property
     def recipe_hash(self) -> str:
         """Names the features this analyzer makes and reads."""
         return self.recipe.hash
@@ -261,7 +266,8 @@ class Analyzer:
             windowed_saliency=scored.windowed_saliency, saliency_peaks=peaks,
             saliency_windows_s=_windows_s(line, peaks, max(self.config.afae.w, 0)),
             clip_embeddings=to_512(features.video), fused_embeddings=scored.fused,
-            modality_scores=scored.modality_scores, cues=features.cues, audio_level_db=features.audio_level_db,
+            modality_scores=scored.modality_scores, cues=features.cues,
+            calibration=self.calibration, audio_level_db=features.audio_level_db,
         )  # fmt: skip
 
 

@@ -176,6 +176,8 @@ class ModelConfig:
     audio_dim: int = 128
     light: bool = False
     """The paper's light variant: no CVKA weighting, no AFAE (E28)."""
+    operating_logit: float = 0.0
+    """The classifier's logit that scores 0.5; a calibrated checkpoint sets it, and training leaves it at 0."""
     mask_padding: bool = True
     """False reproduces the reference, which lets padded rows leak (C.4, C.5)."""
     temporal: TemporalConfig = field(default_factory=TemporalConfig)

@@ -31,7 +31,7 @@ class ModelOutput:
     mask: Tensor
     """bool [B, N]: true for valid snippets."""
     logits: Tensor
-    """[B, N] of the classifier: the coarse anomaly score before its sigmoid (E19)."""
+    """[B, N] of the classifier, above its operating point: the coarse anomaly score before its sigmoid (E19)."""
     alignment: Tensor
     """[B, N, C] cos(F~_v, T'') / tau: the fine branch's class logits (E21)."""
     similarity: Tensor
@@ -99,6 +99,8 @@ class CMHKF(nn.Module):
 
     config: ModelConfig
     """What it was built from, carried for the checkpoint and not read here."""
+    operating_logit = 0.0
+    """The classifier's logit that is to score 0.5."""
 
     def __init__(
         self,
@@ -191,9 +193,9 @@ class CMHKF(nn.Module):
         alignment, prompted = self.fine(streams[0], logits, text)
         n = lengths[:, None]
         return ModelOutput(
-            mask=mask, logits=logits, alignment=alignment, similarity=similarity, top_classes=chosen,
-            saliency=n * salient.saliency, windowed_saliency=n * salient.windowed, peaks=salient.peaks,
-            fused=fused, video=streams[0], text=prompted,
+            mask=mask, logits=logits - self.operating_logit, alignment=alignment, similarity=similarity,
+            top_classes=chosen, saliency=n * salient.saliency, windowed_saliency=n * salient.windowed,
+            peaks=salient.peaks, fused=fused, video=streams[0], text=prompted,
         )  # fmt: skip
 
 
@@ -253,6 +255,7 @@ def build_model(config: ModelConfig) -> CMHKF:
         mask_padding=config.mask_padding,
     )  # fmt: skip
     model.config = config
+    model.operating_logit = config.operating_logit
     return model
 
 

@@ -1,0 +1,1 @@
+"""How the demo checkpoint is trained and measured; `checkpoints/train_demo.py` runs it."""

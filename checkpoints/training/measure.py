@@ -1,0 +1,104 @@
+"""How well a score finds what people marked in the footage: one protocol for the demo checkpoint and for its rivals.
+
+UCF-Crime: AUC over snippets weighted by their seconds inside and outside the marked segments, all videos together, and
+over the abnormal videos alone. Fights and crashes: AUC over clips by their peak. Intervals resample whole videos.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from checkpoints.training.footage import COMPLETE, CRASHES, FIGHTS, SNIPPET_S, UCF, Video
+from cmhkf.bootstrap import Interval, measure
+
+
+class Figure(NamedTuple):
+    """One number of one score."""
+
+    name: str
+    auc: Interval
+    n_videos: int
+
+
+@dataclass(frozen=True, eq=False)
+class Subset:
+    """Videos that are measured together."""
+
+    name: str
+    source: str
+    by_clip: bool
+    """By the peak of each clip against its label, instead of by snippet against the segments."""
+    abnormal_only: bool = False
+
+
+SUBSETS = (
+    Subset("UCF-Crime snippets, frame AUC", UCF, by_clip=False),
+    Subset("the same, abnormal videos only", UCF, by_clip=False, abnormal_only=True),
+    Subset("full-rate videos, frame AUC", COMPLETE, by_clip=False),
+    Subset("CCTV fights, AUC by clip peak", FIGHTS, by_clip=True),
+    Subset("CCTV crashes, AUC by clip peak", CRASHES, by_clip=True),
+)
+
+
+def figures(videos: Sequence[Video], scores: Sequence[np.ndarray]) -> list[Figure]:
+    """Every subset's AUC of the scores [N] of each video; subsets of one kind alone are left out."""
+    found = []
+    for subset in SUBSETS:
+        chosen = [
+            (video, curve)
+            for video, curve in zip(videos, scores, strict=True)
+            if video.source == subset.source and (video.abnormal or not subset.abnormal_only)
+        ]
+        if subset.by_clip:
+            rows = [np.array([curve.max()]) for _, curve in chosen]
+            positive = [np.array([float(video.abnormal)]) for video, _ in chosen]
+            negative = [1 - part for part in positive]
+        else:
+            rows = [curve for _, curve in chosen]
+            positive = [video.anomalous_s() for video, _ in chosen]
+            negative = [SNIPPET_S - part for part in positive]
+        if not chosen or not np.concatenate(positive).any() or not np.concatenate(negative).any():
+            continue
+        groups = np.repeat(np.arange(len(chosen)), [len(part) for part in rows])
+        measured = measure(*(np.concatenate(parts) for parts in (rows, positive, negative)), groups)
+        found.append(Figure(subset.name, measured.auc, len(chosen)))
+    return found
+
+
+def per_class(videos: Sequence[Video], scores: Sequence[np.ndarray]) -> list[Figure]:
+    """Frame AUC of each class of UCF-Crime: its own videos against themselves and all the normal ones."""
+    found = []
+    ucf = [(v, s) for v, s in zip(videos, scores, strict=True) if v.source == UCF]
+    for kind in sorted({video.kind for video, _ in ucf if video.abnormal}):
+        chosen = [(v, s) for v, s in ucf if not v.abnormal or v.kind == kind]
+        figure = figures(*zip(*chosen, strict=True))[0]
+        found.append(Figure(kind, figure.auc, sum(v.abnormal for v, _ in chosen)))
+    return found
+
+
+def hours(curves: Sequence[np.ndarray]) -> float:
+    """Length of the videos of some curves."""
+    return sum(map(len, curves)) * SNIPPET_S / 3600
+
+
+def alarms_per_hour(curves: Sequence[np.ndarray], threshold: float) -> float:
+    """How often normal video raises an alarm: runs of snippets at or above a threshold; a gap of one joins two runs."""
+    alarms = 0
+    for curve in curves:
+        raised = np.flatnonzero(curve >= threshold)
+        alarms += len(raised) and 1 + int((np.diff(raised) > 2).sum())
+    return alarms / hours(curves)
+
+
+def calibrate(curves: Sequence[np.ndarray], per_hour: float) -> float:
+    """The lowest threshold from which on normal video never raises more than so many alarms an hour."""
+    lowest = max(float(curve.max()) for curve in curves) + 1e-6
+    for threshold in np.unique(np.concatenate(curves))[::-1]:
+        if alarms_per_hour(curves, threshold) > per_hour:
+            break
+        lowest = float(threshold)
+    return lowest

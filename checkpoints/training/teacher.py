@@ -1,0 +1,152 @@
+"""The teacher: linear heads on the demo encoders' rows, fitted to weak labels and put on one scale.
+
+Heads of two kinds, each a logistic regression. Those fitted to single rows of short clips, where the anomaly fills the
+clip, learn *when*; those fitted to the mean row of whole videos learn *which video*. On videos it was fitted to a head
+is far too sure of itself, so what the student is trained on are the heads' views of videos held out (cross-fitting).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.decomposition import PCA
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedGroupKFold
+
+from checkpoints.training.footage import COMPLETE, CRASHES, FIGHTS, SAMPLES, SOURCES, UCF, Video
+from cmhkf.encoders.embedded_video import ACTION, APPEARANCE, CHANGE, LOCAL, MOTION, VIDEO_DIM
+
+INNER_FOLDS = 5
+STRENGTH = 1e-3  # C of the logistic regressions, on standardised columns
+SMOOTH_SNIPPETS = 9  # what a head says of a moment is blurred over 6 s
+
+
+class Head(NamedTuple):
+    """What a logistic regression is fitted to."""
+
+    sources: tuple[str, ...]
+    blocks: tuple[slice, ...]
+    """Columns of the rows."""
+    whole: bool
+    """To mean rows of videos instead of to single rows."""
+
+
+WHEN = (
+    Head((FIGHTS, CRASHES), (CHANGE, LOCAL), whole=False),
+    Head((FIGHTS, CRASHES), (ACTION, CHANGE, LOCAL), whole=False),
+    Head((FIGHTS, CRASHES), (ACTION, LOCAL), whole=False),
+    Head((FIGHTS,), (ACTION, LOCAL), whole=False),
+    Head((FIGHTS,), (ACTION, CHANGE, LOCAL), whole=False),
+    Head((CRASHES,), (ACTION, CHANGE, LOCAL), whole=False),
+)
+WHICH = (
+    Head(SOURCES, (ACTION, APPEARANCE, CHANGE, LOCAL), whole=True),
+    Head((UCF,), (ACTION, APPEARANCE, CHANGE, LOCAL), whole=True),
+    Head((UCF,), (CHANGE,), whole=True),
+)
+HEADS = WHEN + WHICH
+
+
+class Linear(NamedTuple):
+    """x @ weight + bias."""
+
+    weight: np.ndarray
+    bias: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Teacher:
+    """Fitted heads, and what they say of the videos they were fitted to, each by heads that had not seen it."""
+
+    project: Linear
+    """[D_v, dim], [dim]: the heads, then how much changes and moves, then principal components; unit deviation."""
+    held_out: list[np.ndarray]
+    """`project` of each video's rows, [N, dim], the heads' columns cross-fitted."""
+
+
+def split(videos: Sequence[Video], folds: int, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Training and held-out indices: groups stay together, sources and labels are spread evenly."""
+    kinds = ["rare" if v.source in (COMPLETE, SAMPLES) else f"{v.source} {v.abnormal}" for v in videos]
+    shuffled = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    yield from shuffled.split(np.zeros(len(videos)), kinds, [video.group for video in videos])
+
+
+def fit_head(videos: Sequence[Video], head: Head) -> Linear:
+    """The logit of "abnormal" as a function of a whole row. Sources, their labels and clips all weigh the same."""
+    columns = np.concatenate([np.arange(block.start, block.stop) for block in head.blocks])
+    chosen = [video for video in videos if video.source in head.sources]
+    parts = [video.rows.video[:, columns] for video in chosen]
+    if head.whole:
+        parts = [part.mean(axis=0, keepdims=True) for part in parts]
+    counts = [len(part) for part in parts]
+    rows, abnormal = np.concatenate(parts), np.repeat([video.abnormal for video in chosen], counts)
+    _, kind = np.unique([f"{video.source} {video.abnormal}" for video in chosen], return_inverse=True)
+    weight = np.repeat(1 / np.bincount(kind)[kind] / np.array(counts), counts)
+    mean, deviation = rows.mean(axis=0), rows.std(axis=0) + 1e-6
+    fitted = LogisticRegression(C=STRENGTH, max_iter=300).fit(
+        (rows - mean) / deviation, abnormal, weight / weight.mean()
+    )
+    direction = np.zeros(VIDEO_DIM, np.float32)
+    direction[columns] = fitted.coef_[0] / deviation
+    return Linear(direction, fitted.intercept_[0] - direction[columns] @ mean)
+
+
+def fit_teacher(videos: Sequence[Video], *, dim: int, seed: int) -> Teacher:
+    """Fit and cross-fit the heads.
+
+    Args:
+        videos: to fit to.
+        dim: columns of the projection, at least len(HEADS) + 5.
+        seed: of the inner folds and the principal components.
+    """
+    held_out = [np.zeros((video.n_snippets, len(HEADS)), np.float32) for video in videos]
+    for train, held in split(videos, INNER_FOLDS, seed):
+        fitted = [fit_head([videos[i] for i in train], head) for head in HEADS]
+        for i in held:
+            held_out[i] = np.stack([videos[i].rows.video @ w + b for w, b in fitted], axis=1)
+    every = np.concatenate(held_out)
+    mean, deviation = every.mean(axis=0), every.std(axis=0)
+    final = [fit_head(videos, head) for head in HEADS]
+    heads = Linear(
+        np.stack([w for w, _ in final], axis=1) / deviation, (np.array([b for _, b in final]) - mean) / deviation
+    )
+    rest = _rest(np.concatenate([video.rows.video for video in videos]), dim - len(HEADS), seed)
+    project = Linear(*(np.concatenate(parts, axis=-1, dtype=np.float32) for parts in zip(heads, rest, strict=True)))
+    seen = [
+        np.concatenate([(z - mean) / deviation, video.rows.video @ rest.weight + rest.bias], axis=1, dtype=np.float32)
+        for z, video in zip(held_out, videos, strict=True)
+    ]
+    return Teacher(project, seen)
+
+
+def _rest(rows: np.ndarray, n: int, seed: int) -> Linear:
+    """Columns that know no labels: the sum of CHANGE, the four of MOTION, and principal components, n in all."""
+    mean, deviation = rows.mean(axis=0), rows.std(axis=0) + 1e-6
+    cues = np.zeros((rows.shape[1], 1 + MOTION.stop - MOTION.start))
+    cues[CHANGE, 0] = 1
+    cues[MOTION, 1:] = np.eye(MOTION.stop - MOTION.start)
+    components = PCA(n - cues.shape[1], random_state=seed).fit((rows - mean) / deviation).components_
+    weight = np.concatenate([cues, components.T / deviation[:, None]], axis=1)
+    values = rows @ weight
+    return Linear(weight / values.std(axis=0), -values.mean(axis=0) / values.std(axis=0))
+
+
+def opinion(rows: np.ndarray, source: str) -> np.ndarray:
+    """What the heads together say of each row of a video, a logit [N], from rows [N, dim] as the teacher projects them.
+
+    Of short clips, the mean of the heads fitted to their source; else the mean of the heads that know when, blurred,
+    and of those that know which video.
+    """
+    short = source in (FIGHTS, CRASHES)
+    asked = [i for i, head in enumerate(WHEN) if not short or source in head.sources]
+    when = blur(rows[:, asked].mean(axis=1), SMOOTH_SNIPPETS)
+    return 2 * when if short else when + rows[:, len(WHEN) : len(HEADS)].mean()
+
+
+def blur(values: np.ndarray, n: int) -> np.ndarray:
+    """Mean over n values, over fewer at the ends, [N]."""
+    box, inner = np.ones(n), slice(n // 2, n // 2 + len(values))
+    return np.convolve(values, box)[inner] / np.convolve(np.ones(len(values)), box)[inner]
