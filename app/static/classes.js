@@ -10,7 +10,11 @@ function makeClasses({ onSeek }) {
   let segment = null;
   let curves = [];
 
-  const names = () => input.value.split(/[,;\n]/).map((name) => name.trim()).filter(Boolean);
+  const names = () =>
+    input.value
+      .split(/[,;\n]/)
+      .map((name) => name.trim().replace(/\s+/g, ' '))
+      .filter(Boolean);
 
   function clear() {
     curves = [];
@@ -43,8 +47,11 @@ function makeClasses({ onSeek }) {
     const low = Math.min(...classes.map((c) => Math.min(...c.curve)));
     const high = Math.max(...classes.map((c) => c.peak));
     said.textContent =
-      'Cosine of picture and text, ' + low.toFixed(2) + ' to ' + high.toFixed(2) + ' on one scale; dotted: the clip’s mean. ' +
-      'It is a similarity, not a probability: something is always the most similar.' +
+      'Cosine of picture and text, ' +
+      low.toFixed(2) +
+      ' to ' +
+      high.toFixed(2) +
+      ' on one scale; dotted: the clip’s mean. It is a similarity, not a probability: something is always the most similar.' +
       (weak ? ' The demo encoders know words only roughly; take this as a hint.' : '');
     curves = [];
     list.replaceChildren(...classes.map((own) => row(own, { low, high, step_s })), axisRow(0, duration));
@@ -53,18 +60,29 @@ function makeClasses({ onSeek }) {
   function row(own, { low, high, step_s }) {
     const made = make('div', 'rv-ownclass');
     const top = make('div', 'rv-owntop');
-    const peak = pressed('peak ' + own.peak.toFixed(2) + ' at ' + clock(own.peak_s, 1), 'rv-btn rv-small', () => onSeek(own.peak_s));
+    const words = 'peak ' + own.peak.toFixed(2) + ' at ' + clock(own.peak_s, 1);
+    const peak = pressed(words, 'rv-btn rv-small', () => onSeek(own.peak_s));
     const off = pressed('×', 'rv-icon', () => {
-      input.value = names().filter((name) => name.replace(/\s+/g, ' ') !== own.name).join(', ');
+      input.value = names()
+        .filter((name) => name !== own.name)
+        .join(', ');
       compare();
     });
     off.setAttribute('aria-label', 'Remove ' + own.name);
     top.append(make('span', 'rv-what', own.name), peak, off);
     const curve = makeCurve({
-      lines: [{ level: own.mean, className: 'rv-dots' }, { values: own.curve, className: 'rv-violet' }],
-      from_s: 0, to_s: duration, step_s, low, high,
+      lines: [
+        { level: own.mean, className: 'rv-dots' },
+        { values: own.curve, className: 'rv-violet' },
+      ],
+      from_s: 0,
+      to_s: duration,
+      step_s,
+      low,
+      high,
       mark: segment && [segment.start_s, Math.min(segment.end_s, duration)],
-      label: 'Similarity to ' + own.name + ' over the clip', onSeek,
+      label: 'Similarity to ' + own.name + ' over the clip',
+      onSeek,
     });
     curves.push(curve);
     made.append(top, curve.box);

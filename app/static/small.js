@@ -57,7 +57,10 @@ function makeCurve({ lines, from_s, to_s, step_s, low, high, mark, label, onSeek
   const picture = svg('svg', { viewBox: '0 0 1000 100', preserveAspectRatio: 'none', 'aria-hidden': 'true' });
   const x = (time) => ((1000 * (time - from_s)) / span).toFixed(1);
   const y = (value) => (98 - 96 * clamp((value - low) / (high - low || 1), 0, 1)).toFixed(1);
-  if (mark) picture.append(svg('rect', { x: x(mark[0]), y: 0, width: (1000 * (mark[1] - mark[0])) / span, height: 100 }));
+  if (mark) {
+    const width = Math.max(0, (1000 * (mark[1] - mark[0])) / span);
+    picture.append(svg('rect', { x: x(mark[0]), y: 0, width, height: 100 }));
+  }
   for (const { values, className, level } of lines) {
     if (level !== undefined) {
       picture.append(svg('path', { d: 'M0 ' + y(level) + 'H1000', class: className }));

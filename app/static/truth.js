@@ -57,10 +57,10 @@ function makeTruth({ onSeek }) {
         facts.append(list);
       }
       const jumps = make('div', 'rv-jumps');
-      for (const s of segments)
-        jumps.append(
-          pressed(s.label + ' ' + clock(s.start_s, 1) + ' – ' + clock(s.end_s, 1), 'rv-btn rv-small', () => onSeek(s.start_s)),
-        );
+      for (const s of segments) {
+        const words = s.label + ' ' + clock(s.start_s, 1) + ' – ' + clock(s.end_s, 1);
+        jumps.append(pressed(words, 'rv-btn rv-small', () => onSeek(s.start_s)));
+      }
       facts.append(jumps);
     }
     lay();

@@ -16,7 +16,8 @@ function makeWhy({ onSeek, onOpen, strongest }) {
     const box = make('div', 'rv-rest-state');
     box.append(make('p', '', message));
     const best = strongest();
-    if (best) box.append(pressed('Go to the strongest: ' + best.label + ', ' + clock(best.peak_s, 1), 'rv-btn', () => onSeek(best.peak_s)));
+    const words = best && 'Go to the strongest: ' + best.label + ', ' + clock(best.peak_s, 1);
+    if (best) box.append(pressed(words, 'rv-btn', () => onSeek(best.peak_s)));
     panel.replaceChildren(box);
   }
 
@@ -45,7 +46,14 @@ function makeWhy({ onSeek, onOpen, strongest }) {
       return made.box;
     };
     curves = [];
-    panel.replaceChildren(head(), classes(facts), saliency(facts, curve), leftOut(facts, curve), ...cues(facts), near());
+    panel.replaceChildren(
+      head(),
+      classes(facts),
+      saliency(facts, curve),
+      leftOut(facts, curve),
+      ...cues(facts),
+      near(),
+    );
     panel.scrollTop = 0;
   }
 
@@ -62,7 +70,10 @@ function makeWhy({ onSeek, onOpen, strongest }) {
   }
 
   function classes(facts) {
-    const made = section('What the picture resembles', 'The classes that CVKA chose here, by cosine of picture and class text.');
+    const made = section(
+      'What the picture resembles',
+      'The classes that CVKA chose here, by cosine of picture and class text.',
+    );
     const scale = [Math.min(...facts.classes.map((c) => c.low)), Math.max(...facts.classes.map((c) => c.high))];
     made.append(contrastRows(facts.classes, () => scale));
     return made;
@@ -74,9 +85,13 @@ function makeWhy({ onSeek, onOpen, strongest }) {
       'How well the picture matches those texts, projected on the audio axis; no sound is in it. 1 is the average.',
     );
     const top = Math.max(2, s.high);
+    const lines = [
+      { level: 1, className: 'rv-dots' },
+      { values: s.curve, className: 'rv-teal' },
+    ];
     made.append(
       contrastRows([{ ...s, name: 'saliency' }], () => [0, top]),
-      curve([{ level: 1, className: 'rv-dots' }, { values: s.curve, className: 'rv-teal' }], 0, top, 'Saliency round the segment'),
+      curve(lines, 0, top, 'Saliency round the segment'),
       axisRow(from_s, to_s),
     );
     return made;
@@ -93,14 +108,18 @@ function makeWhy({ onSeek, onOpen, strongest }) {
       ];
       const key = make('p', 'rv-key');
       key.append(make('i', 'rv-full'), 'score', make('i', 'rv-without'), 'without ' + name);
-      made.append(key, curve(lines, 0, 1, 'Score with and without ' + name + ' round the segment'), axisRow(from_s, to_s));
+      const label = 'Score with and without ' + name + ' round the segment';
+      made.append(key, curve(lines, 0, 1, label), axisRow(from_s, to_s));
     }
     return made;
   }
 
   function cues(facts) {
     if (!facts.cues.length) return [];
-    const made = section('Named cues', 'Signals of the encoders that need no training. Each bar has its own scale, up to its greatest value in the clip.');
+    const made = section(
+      'Named cues',
+      'Signals of the encoders that need no training. Each has its own scale, up to its greatest value in the clip.',
+    );
     made.append(contrastRows(facts.cues, (cue) => [cue.low, cue.high]));
     return [made];
   }
