@@ -17,6 +17,8 @@ from cmhkf.timeline import WINDOW_SNIPPETS
 CONTEXT_S = 6.0  # shown on either side of a segment, or its own length where that is more
 CURVE_POINTS = 240  # as many as a narrow panel can draw
 N_NEIGHBOURS = 6
+NO_CHANGE = 0.02  # of a mean score: too little to speak of
+FAR_ABOVE = 1.5  # times a cue's mean in the rest of the clip
 APART_S = 4.0  # two neighbours of one clip lie this far apart, and this far from the segment
 MATRICES_BYTES = 512_000_000  # of unit rows kept in memory: 250 clips of 1000 snippets
 
@@ -74,27 +76,43 @@ class WhatIf:
     """"sound" or "text"."""
     words: str
     """What it means, in words for people."""
-    scores: np.ndarray | None
+    scores: np.ndarray | None = None
     """[N]; None when the modality played no part."""
+    change: float = 0.0
+    """How much higher the mean score in the segment is with the modality than without."""
 
 
 def what_ifs(analysis: Analysis, there: np.ndarray) -> list[WhatIf]:
     """What leaving out sound and text does to the score inside the segment."""
     made = []
     for key, name in (("without_audio", "sound"), ("without_text", "text")):
-        scores = analysis.modality_scores.get(key)
-        words = _no_part(analysis, name) if scores is None else _effect(name, analysis.scores[there], scores[there])
-        made.append(WhatIf(name, words, scores))
+        without = analysis.modality_scores.get(key)
+        if without is None:
+            made.append(WhatIf(name, _no_part(analysis, name)))
+            continue
+        full, left = float(analysis.scores[there].mean()), float(without[there].mean())
+        words = f"Without {name} the mean score here goes from {full:.2f} to {left:.2f}: {_verdict(name, full - left)}."
+        made.append(WhatIf(name, words, without, full - left))
     return made
 
 
-def _effect(name: str, full: np.ndarray, without: np.ndarray) -> str:
-    with_it, left = float(full.mean()), float(without.mean())
-    change = f"the mean score here goes from {with_it:.2f} to {left:.2f}"
-    if abs(left - with_it) < 0.02:
-        return f"Without {name} {change}: {name} made no difference."
-    verdict = f"{name} raised it" if left < with_it else f"{name} held it down"
-    return f"Without {name} {change}: {verdict}."
+def _verdict(name: str, change: float) -> str:
+    if abs(change) < NO_CHANGE:
+        return f"{name} made no difference"
+    return f"{name} raised it" if change > 0 else f"{name} held it down"
+
+
+def headline(classes: Sequence[Contrast], found: Sequence[WhatIf], signals: Sequence[Contrast]) -> str:
+    """The strongest reasons in one line: the class, a modality that moved the score, and a cue far above its rest."""
+    best = classes[0]
+    more = best.rest is None or best.inside > best.rest
+    said = [f"Looks most like {best.name}" + ("" if more else ", but no more than the rest of the clip does")]
+    moved = [w for w in found if abs(w.change) >= NO_CHANGE]
+    said += [f"{w.name} {'raised' if w.change > 0 else 'lowered'} the score by {abs(w.change):.2f}" for w in moved]
+    times = {c.name: c.inside / c.rest for c in signals if c.rest and c.rest > 0}
+    if times and times[top := max(times, key=times.__getitem__)] >= FAR_ABOVE:
+        said.append(f"{top} is {times[top]:.1f} times that of the rest")
+    return "; ".join(said) + "."
 
 
 def _no_part(analysis: Analysis, name: str) -> str:

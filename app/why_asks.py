@@ -44,14 +44,17 @@ class WhyAsks:
 
         salient = analysis.windowed_saliency
         scores = curve(analysis.scores)
+        classes, cues = why.chosen_classes(analysis, there), why.cues(analysis, there)
+        what_ifs = why.what_ifs(analysis, there)
         return {
-            "classes": [asdict(c) for c in why.chosen_classes(analysis, there)],
-            "cues": [asdict(c) for c in why.cues(analysis, there)],
+            "headline": why.headline(classes, what_ifs, cues),
+            "classes": [asdict(c) for c in classes],
+            "cues": [asdict(c) for c in cues],
             "saliency": asdict(why.contrast("saliency", salient, there)) | {"curve": curve(salient)},
             "scores": scores,
             "what_ifs": [
                 {"name": w.name, "words": w.words, "scores": None if w.scores is None else curve(w.scores)}
-                for w in why.what_ifs(analysis, there)
+                for w in what_ifs
             ],
             "from_s": float(analysis.times_s[shown.start]),
             "to_s": float(min(analysis.timeline.ends_s[shown.stop - 1], analysis.timeline.duration_s)),

@@ -77,6 +77,18 @@ def test_a_modality_left_out_is_put_into_words(factor, words):
     np.testing.assert_allclose(sound.scores, without)
 
 
+def test_the_headline_names_the_strongest_reasons():
+    sound = why.WhatIf("sound", "", np.zeros(8), 0.35)
+    fight, boom = why.Contrast("fighting", 0.4, 0.1, 0, 1), why.Contrast("explosion", 0.1, 0.4, 0, 1)
+    motion, light = why.Contrast("motion", 0.6, 0.2, 0, 1), why.Contrast("light", 0.3, 0.2, 0, 1)
+    assert why.headline([fight, boom], [sound, why.WhatIf("text", "")], [light, motion]) == (
+        "Looks most like fighting; sound raised the score by 0.35; motion is 3.0 times that of the rest."
+    )
+    assert why.headline([boom], [], [why.Contrast("light", 0.2, 0.2, 0, 1)]) == (
+        "Looks most like explosion, but no more than the rest of the clip does."
+    )
+
+
 @pytest.mark.parametrize(
     ("changes", "sound", "text"),
     [

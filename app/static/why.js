@@ -8,6 +8,7 @@ function makeWhy({ onSeek, onOpen, strongest }) {
   let curves = [];
 
   const visible = () => !panel.hidden;
+  const same = (a, b) => ['start_s', 'end_s', 'label', 'score'].every((name) => a?.[name] === b?.[name]);
   const key = () => analysis && segment && { analysis_id: analysis, start_s: segment.start_s, end_s: segment.end_s };
 
   function rest(message) {
@@ -24,7 +25,7 @@ function makeWhy({ onSeek, onOpen, strongest }) {
   async function show() {
     if (!visible() || !analysis) return;
     if (!segment) return rest('Select a segment to see why it was flagged: press N or P, or click one in the table.');
-    if (drawn === segment) return;
+    if (drawn && same(drawn, segment)) return; // cut anew at another threshold, with the same edges
     const asked = (drawn = segment);
     try {
       const facts = await ask('why', key());
@@ -47,7 +48,7 @@ function makeWhy({ onSeek, onOpen, strongest }) {
     };
     curves = [];
     panel.replaceChildren(
-      head(),
+      head(facts.headline),
       classes(facts),
       saliency(facts, curve),
       leftOut(facts, curve),
@@ -57,7 +58,7 @@ function makeWhy({ onSeek, onOpen, strongest }) {
     panel.scrollTop = 0;
   }
 
-  function head() {
+  function head(headline) {
     const made = make('div', 'rv-whyhead');
     const name = make('h3', '', segment.label);
     const when = clock(segment.start_s, 1) + ' to ' + clock(segment.end_s, 1);
@@ -65,7 +66,7 @@ function makeWhy({ onSeek, onOpen, strongest }) {
     back.setAttribute('aria-label', 'Go to the segment, ' + when);
     const peak = pressed('peak ' + segment.score.toFixed(2), 'rv-btn rv-small', () => onSeek(segment.peak_s));
     peak.setAttribute('aria-label', 'Go to the peak, ' + segment.score.toFixed(2) + ' at ' + clock(segment.peak_s, 1));
-    made.append(name, back, peak);
+    made.append(name, back, peak, make('p', 'rv-headline', headline));
     return made;
   }
 
