@@ -51,8 +51,8 @@ function makeClasses({ onSeek }) {
       low.toFixed(2) +
       ' to ' +
       high.toFixed(2) +
-      ' on one scale; dotted: the clip’s mean. It is a similarity, not a probability: something is always the most similar.' +
-      (weak ? ' The demo encoders know words only roughly; take this as a hint.' : '');
+      ' on one scale; dotted: mean. A similarity, not a probability: even what is not there has a peak.' +
+      (weak ? ' The demo encoders know words only roughly: take it as a weak hint.' : '');
     curves = [];
     list.replaceChildren(...classes.map((own) => row(own, { low, high, step_s })), axisRow(0, duration));
   }

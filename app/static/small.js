@@ -41,11 +41,15 @@ function contrastRow({ name, inside, rest }, [low, high]) {
 }
 
 function contrastRows(list, scaleOf) {
-  const box = make('div', 'rv-contrasts');
+  const box = make('div');
+  box.append(...list.map((entry) => contrastRow(entry, scaleOf(entry))));
+  return box;
+}
+
+function contrastKey() {
   const key = make('p', 'rv-key');
   key.append(make('i', 'rv-inside'), 'mean inside', make('i', 'rv-rest'), 'in the rest of the clip');
-  box.append(key, ...list.map((entry) => contrastRow(entry, scaleOf(entry))));
-  return box;
+  return key;
 }
 
 // Step curves over [from_s, to_s]; a click is a seek. `move(time)` places the cursor, `mark` shades a stretch.

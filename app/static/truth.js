@@ -14,8 +14,8 @@ function makeTruth({ onSeek }) {
   let laid = null;
 
   function lay() {
-    name.hidden = layer.hidden = !segments.length || !laid;
-    if (layer.hidden) return;
+    name.hidden = !segments.length;
+    if (!laid) return;
     const { toPx, lanes, width } = laid;
     layer.style.top = lanes.score.top + 'px';
     layer.style.height = lanes.score.height + GAP_PX + 'px';

@@ -1,15 +1,35 @@
-// The tab "Why": what the analysis holds about one segment. It stays with the last segment visited, so that a look at
-// a similar moment elsewhere in the clip does not take it away.
-function makeWhy({ onSeek, onOpen, strongest }) {
+// The tab "Why": what the analysis holds about one segment. It stays with the last segment visited; a seek from within
+// the tab, such as a look at a similar moment, does not take it away, but offers the segment there.
+function makeWhy({ onGo, onOpen, strongest }) {
   const panel = find('#rv-panel-why');
   let analysis = null;
   let segment = null;
+  let current = null; // where playback is
+  let looking = false; // a seek from within the tab
   let drawn = null; // the segment on screen
   let curves = [];
 
   const visible = () => !panel.hidden;
   const same = (a, b) => ['start_s', 'end_s', 'label', 'score'].every((name) => a?.[name] === b?.[name]);
   const key = () => analysis && segment && { analysis_id: analysis, start_s: segment.start_s, end_s: segment.end_s };
+
+  function onSeek(time) {
+    looking = true;
+    onGo(time); // tells of the segment there before it returns
+    looking = false;
+  }
+
+  function explain(now) {
+    segment = now;
+    show();
+  }
+
+  function offer() {
+    const button = panel.querySelector('.rv-other');
+    if (!button) return;
+    button.hidden = !current || same(current, segment);
+    button.textContent = current ? 'Explain ' + current.label + ', ' + clock(current.start_s, 1) + ', instead' : '';
+  }
 
   function rest(message) {
     drawn = null;
@@ -18,7 +38,7 @@ function makeWhy({ onSeek, onOpen, strongest }) {
     box.append(make('p', '', message));
     const best = strongest();
     const words = best && 'Go to the strongest: ' + best.label + ', ' + clock(best.peak_s, 1);
-    if (best) box.append(pressed(words, 'rv-btn', () => onSeek(best.peak_s)));
+    if (best) box.append(pressed(words, 'rv-btn', () => onGo(best.peak_s)));
     panel.replaceChildren(box);
   }
 
@@ -48,7 +68,9 @@ function makeWhy({ onSeek, onOpen, strongest }) {
     };
     curves = [];
     panel.replaceChildren(
-      head(facts.headline),
+      head(),
+      pressed('', 'rv-btn rv-small rv-other', () => explain(current)),
+      make('p', 'rv-part rv-headline', facts.headline),
       classes(facts),
       saliency(facts, curve),
       leftOut(facts, curve),
@@ -56,17 +78,19 @@ function makeWhy({ onSeek, onOpen, strongest }) {
       near(),
     );
     panel.scrollTop = 0;
+    offer();
   }
 
-  function head(headline) {
+  function head() {
     const made = make('div', 'rv-whyhead');
     const name = make('h3', '', segment.label);
-    const when = clock(segment.start_s, 1) + ' to ' + clock(segment.end_s, 1);
+    name.title = segment.label;
+    const when = clock(segment.start_s, 1) + ' – ' + clock(segment.end_s, 1);
     const back = pressed(when, 'rv-btn rv-small', () => onSeek(segment.start_s));
     back.setAttribute('aria-label', 'Go to the segment, ' + when);
     const peak = pressed('peak ' + segment.score.toFixed(2), 'rv-btn rv-small', () => onSeek(segment.peak_s));
     peak.setAttribute('aria-label', 'Go to the peak, ' + segment.score.toFixed(2) + ' at ' + clock(segment.peak_s, 1));
-    made.append(name, back, peak, make('p', 'rv-headline', headline));
+    made.append(name, back, peak);
     return made;
   }
 
@@ -76,7 +100,7 @@ function makeWhy({ onSeek, onOpen, strongest }) {
       'The classes that CVKA chose here, by cosine of picture and class text.',
     );
     const scale = [Math.min(...facts.classes.map((c) => c.low)), Math.max(...facts.classes.map((c) => c.high))];
-    made.append(contrastRows(facts.classes, () => scale));
+    made.append(contrastKey(), contrastRows(facts.classes, () => scale));
     return made;
   }
 
@@ -161,13 +185,14 @@ function makeWhy({ onSeek, onOpen, strongest }) {
       analysis = facts.analysis_id;
     },
     closed() {
-      analysis = segment = drawn = null;
+      analysis = segment = drawn = current = null;
       curves = [];
       panel.replaceChildren();
     },
     selected(now) {
-      if (now) segment = now;
-      show();
+      current = now;
+      if (now && !looking) explain(now);
+      else offer();
     },
     cut() {
       if (!drawn) show();
@@ -181,7 +206,7 @@ function makeWhy({ onSeek, onOpen, strongest }) {
 
 parts.push(
   makeWhy({
-    onSeek: transport.seek,
+    onGo: transport.seek,
     onOpen: ({ analysis_id, time_s }) => openClip({ analysis_id }, time_s),
     strongest: () => segments.all().reduce((best, s) => (best && best.score >= s.score ? best : s), null),
   }),
