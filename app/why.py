@@ -17,8 +17,8 @@ from cmhkf.timeline import WINDOW_SNIPPETS
 CONTEXT_S = 6.0  # shown on either side of a segment, or its own length where that is more
 CURVE_POINTS = 240  # as many as a narrow panel can draw
 N_NEIGHBOURS = 6
-NO_CHANGE = 0.02  # of a mean score: too little to speak of
-FAR_ABOVE = 1.5  # times a cue's mean in the rest of the clip
+NO_CHANGE = 0.02  # of a mean score or similarity: too little to speak of
+FAR_ABOVE = 2.0  # times a cue's mean in the rest of the clip
 APART_S = 4.0  # two neighbours of one clip lie this far apart, and this far from the segment
 MATRICES_BYTES = 512_000_000  # of unit rows kept in memory: 250 clips of 1000 snippets
 
@@ -105,7 +105,7 @@ def _verdict(name: str, change: float) -> str:
 def headline(classes: Sequence[Contrast], found: Sequence[WhatIf], signals: Sequence[Contrast]) -> str:
     """The strongest reasons in one line: the class, a modality that moved the score, and a cue far above its rest."""
     best = classes[0]
-    more = best.rest is None or best.inside > best.rest
+    more = best.rest is None or best.inside > best.rest + NO_CHANGE
     said = [f"Looks most like {best.name}" + ("" if more else ", but no more than the rest of the clip does")]
     moved = [w for w in found if abs(w.change) >= NO_CHANGE]
     said += [f"{w.name} {'raised' if w.change > 0 else 'lowered'} the score by {abs(w.change):.2f}" for w in moved]

@@ -51,8 +51,8 @@ function makeClasses({ onSeek }) {
       low.toFixed(2) +
       ' to ' +
       high.toFixed(2) +
-      ' on one scale; dotted: mean. A similarity, not a probability: even what is not there has a peak.' +
-      (weak ? ' The demo encoders know words only roughly: take it as a weak hint.' : '');
+      ' on one scale; dotted: mean. A similarity, not a probability' +
+      (weak ? '; from the demo encoders, a weak hint only.' : ': even what is not there has a peak.');
     curves = [];
     list.replaceChildren(...classes.map((own) => row(own, { low, high, step_s })), axisRow(0, duration));
   }

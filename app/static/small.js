@@ -34,8 +34,9 @@ function contrastRow({ name, inside, rest }, [low, high]) {
   bars.setAttribute('aria-hidden', 'true');
   bars.append(bar('rv-inside', inside));
   if (rest !== null) bars.append(bar('rv-rest', rest));
+  const digits = Math.max(Math.abs(low), Math.abs(high)) < 0.15 ? 3 : 2; // some cues are small
   const numbers = make('span', 'rv-two');
-  numbers.append(make('b', '', inside.toFixed(2)), make('span', '', rest === null ? '–' : rest.toFixed(2)));
+  numbers.append(make('b', '', inside.toFixed(digits)), make('span', '', rest === null ? '–' : rest.toFixed(digits)));
   row.append(make('span', 'rv-what', name), bars, numbers);
   return row;
 }
