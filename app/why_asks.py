@@ -42,7 +42,7 @@ class WhyAsks:
         def curve(values: np.ndarray) -> list[float]:
             return short(why.pooled(values[shown], why.CURVE_POINTS))
 
-        salient = analysis.windowed_saliency
+        salient = analysis.saliency  # Eq. 5: its mean over the clip is 1, which Eq. 6's is not
         scores = curve(analysis.scores)
         classes, cues = why.chosen_classes(analysis, there), why.cues(analysis, there)
         what_ifs = why.what_ifs(analysis, there)

@@ -275,6 +275,9 @@ def test_the_page_asks_why(page):
     assert answer["classes"][0]["inside"] > answer["classes"][0]["rest"]
     assert (answer["from_s"], answer["to_s"]) == pytest.approx((6.0, 20.0), abs=0.7)
     assert answer["scores"] == pytest.approx(desk.analysis(key).scores[9:].tolist(), abs=1e-4)
+    share = why.inside(desk.analysis(key), 12.0, 16.0).mean()
+    saliency = answer["saliency"]
+    assert share * saliency["inside"] + (1 - share) * saliency["rest"] == pytest.approx(1)
     assert "sound raised it" in answer["what_ifs"][0]["words"]
     near = asks["neighbours"]({"analysis_id": key, "start_s": 12.0, "end_s": 16.0})
     assert near["n_clips"] == 1
