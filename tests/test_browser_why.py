@@ -92,7 +92,7 @@ def test_a_look_at_a_similar_moment_keeps_the_segment_explained(shared, page):
     assert not page.is_visible(".rv-other")
     curve = page.locator("#rv-panel-why .rv-curve").first
     curve.scroll_into_view_if_needed()
-    curve.click(position={"x": curve.bounding_box()["width"] - 1, "y": 20})
+    curve.click(position={"x": 0.9 * curve.bounding_box()["width"], "y": 20})  # between two segments
     page.wait_for_function(f"document.querySelector('.rv-video').currentTime > {start + 6}")
     assert page.inner_text(".rv-whyhead h3") == "fighting"
     page.keyboard.press("n")
