@@ -24,15 +24,15 @@ def timeline_curves(analysis: Analysis) -> dict[str, Any]:
         "snippet_s": analysis.timeline.snippet_s,
         "duration_s": analysis.timeline.duration_s,
         "classes": list(analysis.classes),
-        "scores": _short(analysis.scores),
-        "alignment": _short(analysis.alignment_scores),
-        "similarity": [_short(row) for row in analysis.similarity.T],
-        "probs": [_short(row) for row in analysis.class_probs.T],
+        "scores": short(analysis.scores),
+        "alignment": short(analysis.alignment_scores),
+        "similarity": [short(row) for row in analysis.similarity.T],
+        "probs": [short(row) for row in analysis.class_probs.T],
         "chosen": sorted({int(i) for i in analysis.top_classes.ravel()}),
-        "saliency": _short(analysis.saliency),
-        "windowed": _short(analysis.windowed_saliency),
+        "saliency": short(analysis.saliency),
+        "windowed": short(analysis.windowed_saliency),
         "windows_s": [[round(float(a), 3), round(float(b), 3)] for a, b in analysis.saliency_windows_s],
-        "level_db": None if level is None else _short(level, 1),
+        "level_db": None if level is None else short(level, 1),
     }
 
 
@@ -46,5 +46,6 @@ def curves_file(analysis: Analysis, key: str, folder: Path) -> Path:
     return path
 
 
-def _short(values: np.ndarray, digits: int = 4) -> list[float]:
+def short(values: np.ndarray, digits: int = 4) -> list[float]:
+    """Rounded numbers for JSON."""
     return np.round(values.astype(float), digits).tolist()

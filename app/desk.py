@@ -8,11 +8,13 @@ from __future__ import annotations
 import dataclasses
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import quote
+
+import numpy as np
 
 from app.charts import curves_file
 from app.jobs import Job, Jobs
@@ -47,6 +49,10 @@ class Analyzer(Protocol):
 
     def steps(self, path: str) -> Iterator[Any]:
         """Yield progress, and at last the Analysis; closing the iterator stops the work."""
+        ...
+
+    def compare(self, sha256: str, texts: Sequence[str]) -> np.ndarray:
+        """Cosine of an analysed clip's snippets with texts, [N, T]."""
         ...
 
 
@@ -143,6 +149,18 @@ class Desk:
         analyzer = self._analyzers.get(self.settings.preset)
         return self.store.find(sha256, analyzer.model_id, analyzer.recipe_hash) if analyzer else None
 
+    def analyzer_of(self, analysis: Analysis) -> Analyzer:
+        """The loaded analyzer that made an analysis. Raises ConfigError when none did."""
+        for analyzer in self._analyzers.copy().values():
+            if (analyzer.model_id, analyzer.recipe_hash) == (analysis.model_id, analysis.recipe_hash):
+                return analyzer
+        if self._warming and not self._warming.over:
+            raise ConfigError("the model is still being loaded; try again in a moment")
+        raise ConfigError(
+            f"this analysis was made by {analysis.model_id!r}, which is not loaded here; analyse the clip again, "
+            "or start the page with that model"
+        )
+
     def _load(self, model: str) -> Generator[Step, None, None]:
         yield Step("loading the model", message=model)
         if model not in self._analyzers:
@@ -180,7 +198,7 @@ class Desk:
         """A clip with its newest analysis, or one analysis with its clip: all the player needs to show it."""
         job = None if analysis_id else self._analysing.find(clip)
         key = analysis_id or (None if job and not job.over else self.store.latest(clip))
-        analysis = self._analysis(key) if key else None
+        analysis = self.analysis(key) if key else None
         return {
             "clip": self.playback(self.store.clip(analysis.clip.sha256 if analysis else clip)),
             "analysis": self._shown(key, analysis) if key and analysis else None,
@@ -214,7 +232,7 @@ class Desk:
     ) -> dict[str, Any]:
         """Flagged segments and near misses at a threshold. No inference. Raises ConfigError, NotFoundError."""
         found = flag_segments(
-            self._analysis(analysis_id), threshold, min_length_s=min_length_s, merge_gap_s=merge_gap_s,
+            self.analysis(analysis_id), threshold, min_length_s=min_length_s, merge_gap_s=merge_gap_s,
             near_misses=True,
         )  # fmt: skip
         return {
@@ -226,7 +244,7 @@ class Desk:
 
     def report(self, analysis_id: str, threshold: float) -> dict[str, Any]:
         """What a script gets of an analysis."""
-        analysis = self._analysis(analysis_id)
+        analysis = self.analysis(analysis_id)
         arrays = {
             "times_s": analysis.times_s.tolist(),
             "scores": analysis.scores.tolist(),
@@ -234,7 +252,8 @@ class Desk:
         }
         return analysis_facts(analysis) | arrays | self.segments(analysis_id, threshold)
 
-    def _analysis(self, key: str) -> Analysis:
+    def analysis(self, key: str) -> Analysis:
+        """One kept analysis. Raises NotFoundError, CheckpointError."""
         with self._reading:
             if key not in self._recent:
                 self._recent[key] = self.store.load(key)

@@ -36,6 +36,18 @@ def explained() -> Iterator[None]:
         raise gr.Error(message, print_exception=False) from None
 
 
+@contextmanager
+def uploaded(name: str) -> Iterator[Path]:
+    """A file that was uploaded here, and no other file of this machine; it is gone afterwards. Raises MediaError."""
+    path = Path(name).resolve()
+    if not path.is_relative_to(Path(get_upload_folder()).resolve()):
+        raise MediaError("that file was not uploaded here; drop it on the page again")
+    try:
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
+
+
 class Doors:
     """The public listeners."""
 
@@ -92,13 +104,8 @@ class PageAsks:
 
     def take_upload(self, ask: Json) -> Json:
         """{upload, name} -> {clip}: keep a file that was uploaded here, and no other file of this machine."""
-        path = Path(str(ask["upload"])).resolve()
-        if not path.is_relative_to(Path(get_upload_folder()).resolve()):
-            raise MediaError("that file was not uploaded here; drop it on the page again")
-        try:
+        with uploaded(str(ask["upload"])) as path:
             return {"clip": self._desk.add(path, str(ask["name"]), move=True).sha256}
-        finally:
-            path.unlink(missing_ok=True)
 
     def take_example(self, ask: Json) -> Json:
         """{name} -> {clip}."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -15,9 +15,10 @@ from cmhkf.analysis import Analysis
 from cmhkf.checkpoint import Checkpoint, load_checkpoint
 from cmhkf.config import PRESETS, ModelConfig, Recipe
 from cmhkf.crops import asks_for_crops, in_crops
+from cmhkf.cvka import similarity
 from cmhkf.encoders import NO_ENCODER, Encoders
 from cmhkf.errors import CheckpointError, RecipeMismatch
-from cmhkf.features import Features, Progress, extract
+from cmhkf.features import Features, Progress, cached_semantic, extract
 from cmhkf.home import data_home
 from cmhkf.media import probe
 from cmhkf.model import build_model
@@ -216,6 +217,14 @@ class Analyzer:
                 on_progress(result)
         assert isinstance(result, Analysis)
         return result
+
+    def compare(self, sha256: str, texts: Sequence[str]) -> np.ndarray:
+        """Raw cosine (Eq. 1) of an analysed clip's snippets with any texts, [N, T], from its cached features.
+
+        No picture is looked at again and no trained head takes part. Raises DataError when the features are gone.
+        """
+        rows = torch.from_numpy(cached_semantic(self.cache_dir, self.recipe_hash, sha256))
+        return similarity(rows[None], torch.from_numpy(self.encoders.text.encode(texts)))[0].numpy()
 
     def _score(self, features: Features) -> Scored:
         """Put a clip's features through the trained model, or through what needs none, window by window."""

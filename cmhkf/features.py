@@ -22,7 +22,7 @@ from cmhkf.analysis import NPZ_DAMAGE
 from cmhkf.config import Recipe
 from cmhkf.crops import CENTRE_CROP, cut_crop
 from cmhkf.encoders import AudioEncoder, AudioRows, Encoders, VideoRows
-from cmhkf.errors import MediaError
+from cmhkf.errors import DataError, MediaError
 from cmhkf.media import Clip, SnippetStream, stream_audio
 from cmhkf.timeline import GRID_RATE, SNIPPET_FRAMES, Timeline
 
@@ -116,6 +116,30 @@ def read_header(file: NpzFile) -> Header:
     return Header(timeline, header["recipe_hash"], header["audio_state"], tuple(header["cues"]))
 
 
+def cached_file(cache_dir: Path, recipe_hash: str, sha256: str) -> Path:
+    """Where `extract` keeps a clip's features."""
+    return cache_dir / recipe_hash / f"{sha256}.npz"
+
+
+def cached_semantic(cache_dir: Path, recipe_hash: str, sha256: str) -> np.ndarray:
+    """The semantic rows [N, D_s] that `extract` kept of a clip, for comparing with texts; no other rows are read.
+
+    Raises:
+        DataError: they are not there any more, or the file is damaged.
+    """
+    path = cached_file(cache_dir, recipe_hash, sha256)
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            read_header(file)
+            return file["semantic"]
+    except NPZ_DAMAGE as error:
+        why = "are not kept any more" if isinstance(error, FileNotFoundError) else f"are damaged ({error})"
+        raise DataError(
+            f"the features of clip {sha256[:12]} {why}, and words can only be compared with features; "
+            "remove the clip from the library and open it again: the analysis makes them anew"
+        ) from error
+
+
 def extract(
     clip: Clip, encoders: Encoders, recipe: Recipe, *, cache_dir: Path | None = None
 ) -> Iterator[Progress | Features]:
@@ -123,7 +147,7 @@ def extract(
 
     A cached file of the same clip and recipe is used instead. The rest is as with `extract_crops`.
     """
-    cached = cache_dir / recipe.hash / f"{clip.sha256}.npz" if cache_dir else None
+    cached = cached_file(cache_dir, recipe.hash, clip.sha256) if cache_dir else None
     if cached and cached.exists():
         try:
             features = Features.load(cached, clip)

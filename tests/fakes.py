@@ -8,6 +8,7 @@ from media_factory import ffmpeg
 
 from cmhkf import Analysis, CmhkfError
 from cmhkf.config import XD_CLASSES
+from cmhkf.errors import DataError
 from cmhkf.features import Progress
 from cmhkf.media import probe
 from cmhkf.timeline import SNIPPET_FRAMES, Timeline, n_snippets_of
@@ -26,6 +27,7 @@ class FakeAnalyzer:
         self.error = error
         self.runs = 0
         self.closed_early = 0
+        self.kept: dict[str, int] = {}  # clips whose features are cached
 
     def steps(self, path: str) -> Iterator[Progress | Analysis]:
         """Progress by stage, then the Analysis."""
@@ -40,7 +42,17 @@ class FakeAnalyzer:
             raise
         if self.error:
             raise self.error
-        yield made_up(clip, self)
+        analysis = made_up(clip, self)
+        self.kept[clip.sha256] = analysis.n_snippets
+        yield analysis
+
+    def compare(self, sha256: str, texts) -> np.ndarray:
+        """Similar to the c-th text where a bump stands at (c + 1) / (C + 1) of the clip."""
+        if sha256 not in self.kept:
+            raise DataError(f"the features of clip {sha256[:12]} are not kept any more; open it again")
+        n = self.kept[sha256]
+        at = (np.arange(n) + 0.5)[:, None] / n
+        return 0.1 + 0.2 * np.exp(-(((at - (np.arange(len(texts)) + 1) / (len(texts) + 1)) / 0.1) ** 2))
 
 
 def made_up(clip, analyzer) -> Analysis:
@@ -68,7 +80,8 @@ def made_up(clip, analyzer) -> Analysis:
         similarity=0.2 + 0.1 * probs + 0.005 * rng.random(probs.shape),
         top_classes=np.tile([1, 5], (len(line.windows()), 1)), saliency=saliency,
         windowed_saliency=np.where(scores > 0.3, saliency * 1.2, saliency), saliency_peaks=peaks,
-        saliency_windows_s=windows, clip_embeddings=np.ones((n, 4)), fused_embeddings=np.ones((n, 0)),
+        saliency_windows_s=windows, clip_embeddings=probs, fused_embeddings=np.ones((n, 0)),
+        modality_scores={"without_audio": 0.6 * scores} if clip.has_audio else {}, cues={"motion": 0.3 * scores},
         audio_level_db=-20 - 30 * rng.random(n) if clip.has_audio else None,
     )  # fmt: skip
 

@@ -12,6 +12,7 @@ from cmhkf import CheckpointError, RecipeMismatch, load
 from cmhkf.analyzer import Analyzer, to_512
 from cmhkf.checkpoint import load_checkpoint, save_checkpoint
 from cmhkf.config import AudioConfig, CvkaConfig, ModelConfig
+from cmhkf.errors import DataError
 from cmhkf.features import Features
 from cmhkf.model import build_model
 from cmhkf.timeline import Timeline
@@ -192,3 +193,26 @@ def test_to_512_keeps_clip_rows_and_distances():
     ratio = np.linalg.norm(short[1:] - short[0], axis=1) / np.linalg.norm(rows[1:] - rows[0], axis=1)
     assert (np.abs(ratio - 1) < 0.15).all()
     np.testing.assert_array_equal(to_512(short), short)
+
+
+def test_typed_texts_are_compared_with_the_cached_rows_alone(tmp_path, numbered_clip):
+    analyzer = Analyzer(fake_encoders(), CONFIG, name="x", cache_dir=tmp_path)
+    analysis = analyzer.analyze(numbered_clip)
+    sha256, seen = analysis.clip.sha256, list(analyzer.encoders.video.batches)
+    found = analyzer.compare(sha256, ["a", "b", "c", "d", "e"])
+    rows = np.load(tmp_path / analyzer.recipe_hash / f"{sha256}.npz")["semantic"]
+    np.testing.assert_allclose(found, rows @ SEMANTIC[[0, 1, 2, 3, 0]].T, atol=1e-6)
+    np.testing.assert_allclose(found[:, :3], analysis.similarity, atol=1e-6)
+    assert analyzer.encoders.video.batches == seen
+
+
+def test_gone_or_damaged_features_are_told_with_the_remedy(tmp_path, numbered_clip):
+    analyzer = Analyzer(fake_encoders(), CONFIG, name="x", cache_dir=tmp_path)
+    sha256 = analyzer.analyze(numbered_clip).clip.sha256
+    path = tmp_path / analyzer.recipe_hash / f"{sha256}.npz"
+    path.write_bytes(path.read_bytes()[:300])
+    with pytest.raises(DataError, match=r"are damaged .*; remove the clip from the library and open it again"):
+        analyzer.compare(sha256, ["a"])
+    path.unlink()
+    with pytest.raises(DataError, match="are not kept any more"):
+        analyzer.compare(sha256, ["a"])

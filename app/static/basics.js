@@ -39,6 +39,7 @@ const address = (url) => new URL(url, document.baseURI).href;
 //   opened(facts, curves)  an analysis is on screen            closed()        another clip, or none
 //   cut(answer)            segments were cut at a threshold    panel(name)     a tab is shown
 //   moved(time)            the playback position               selected(s)     the segment there, or null
+//   laid({toPx, lanes, width})  the timeline's view changed    truth(spans)    the clip's ground truth, [] for none
 const parts = [];
 const tell = (what, ...facts) => {
   for (const part of parts) part[what]?.(...facts);

@@ -55,6 +55,7 @@ function makeTimeline({ onSeek, onThreshold, now }) {
     );
     place(now());
     placeThreshold();
+    tell('laid', { toPx, lanes, width: width() });
   }
 
   function place(time) {

@@ -1,0 +1,321 @@
+"""Why a segment was flagged: numbers checked by hand, neighbours against brute force, truth against cmhkf.metrics."""
+
+import json
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from analyses import make_analysis, make_clip
+from fakes import FakeAnalyzer, make_video
+from gradio.utils import get_upload_folder
+
+from app import why
+from app.desk import Desk
+from app.own_classes import own_classes, typed_names
+from app.settings import Settings
+from app.store import analysis_id
+from app.truth import TruthKeeper, fit
+from app.why_asks import WhyAsks
+from cmhkf import CheckpointError, ConfigError
+from cmhkf.errors import DataError
+from cmhkf.metrics import frame_metrics
+from cmhkf.timeline import Timeline
+
+SCORES = [0.1, 0.1, 0.9, 0.8, 0.1, 0.1, 0.1, 0.1]
+THERE = np.isin(np.arange(8), [2, 3])
+
+
+def analysis(**changes):
+    similarity = np.zeros((8, 3))
+    similarity[2:4, 1], similarity[2:4, 2] = 0.4, 0.2
+    similarity[0, 2] = 0.6
+    return make_analysis(SCORES, similarity=similarity, top_classes=np.array([[2, 1]]), **changes)
+
+
+def test_a_segment_holds_the_snippets_whose_middle_it_holds():
+    assert np.flatnonzero(why.inside(analysis(), 4 / 3, 8 / 3)).tolist() == [2, 3]
+    assert np.flatnonzero(why.inside(analysis(), 1.6, 2.4)).tolist() == [2, 3]
+    assert np.flatnonzero(why.inside(analysis(), 2.1, 2.2)).tolist() == [3]  # shorter than a snippet
+
+
+def test_chosen_classes_inside_and_in_the_rest():
+    first, second = why.chosen_classes(analysis(), THERE)
+    assert (first.name, second.name) == ("fighting", "explosion")
+    assert (first.inside, first.rest) == pytest.approx((0.4, 0.0))
+    assert (second.inside, second.rest) == pytest.approx((0.2, 0.6 / 6))
+    assert (second.low, second.high) == (0.0, 0.6)
+    assert why.contrast("all", np.ones(8), np.ones(8, bool)).rest is None
+
+
+def test_a_segment_asks_the_windows_it_lies_in():
+    line = Timeline(600, 400.0)
+    made = make_analysis(
+        np.linspace(0, 1, 600), timeline=line, saliency=np.ones(600),
+        similarity=np.zeros((600, 3)), top_classes=np.array([[0, 1], [1, 2], [2, 0]]),
+    )  # fmt: skip
+    names = {c.name for c in why.chosen_classes(made, np.arange(600) < 10)}
+    assert names == {"normal", "fighting"}
+    assert {c.name for c in why.chosen_classes(made, abs(np.arange(600) - 256) < 5)} == {
+        "normal", "fighting", "explosion"
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("factor", "words"),
+    [
+        (0.5, "goes from 0.85 to 0.43: sound raised it."),
+        (1.1, "from 0.85 to 0.94: sound held it down."),
+        (1.01, "made no"),
+    ],
+)
+def test_a_modality_left_out_is_put_into_words(factor, words):
+    without = np.asarray(SCORES) * factor
+    sound, _ = why.what_ifs(analysis(modality_scores={"without_audio": without}), THERE)
+    assert words in sound.words
+    np.testing.assert_allclose(sound.scores, without)
+
+
+def test_the_headline_names_the_strongest_reasons():
+    sound = why.WhatIf("sound", "", np.zeros(8), 0.35)
+    fight, boom = why.Contrast("fighting", 0.4, 0.1, 0, 1), why.Contrast("explosion", 0.1, 0.4, 0, 1)
+    motion, light = why.Contrast("motion", 0.6, 0.2, 0, 1), why.Contrast("light", 0.3, 0.2, 0, 1)
+    assert why.headline([fight, boom], [sound, why.WhatIf("text", "")], [light, motion]) == (
+        "Looks most like fighting; sound raised the score by 0.35; motion is 3.0 times that of the rest."
+    )
+    assert why.headline([boom], [], [why.Contrast("light", 0.2, 0.2, 0, 1)]) == (
+        "Looks most like explosion, but no more than the rest of the clip does."
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "sound", "text"),
+    [
+        ({"audio_level_db": None, "modalities": "VT"}, "no sound track", "from the cues below"),
+        ({"modalities": "VT"}, "silent", "from the cues below"),
+        ({"score_source": "1 - P(normal), untrained"}, "pictures with class texts alone", "cannot be left out"),
+        ({"trained": True, "modalities": "V"}, "does not listen", "made without it"),
+    ],
+)
+def test_a_modality_that_played_no_part_is_named(changes, sound, text):
+    found = why.what_ifs(analysis(**{"modality_scores": {}, "score_source": "named cues, untrained"} | changes), THERE)
+    assert sound in found[0].words
+    assert text in found[1].words
+    assert found[0].scores is None
+
+
+def test_pooling_loses_no_peak():
+    values = np.random.default_rng(0).random(1001)
+    made = why.pooled(values, 240)
+    assert made.tolist() == [values[i : i + 5].max() for i in range(0, 1001, 5)]
+    assert why.pooled(values[:7], 240).tolist() == values[:7].tolist()
+
+
+def library(n_clips=5, n=90):
+    rng = np.random.default_rng(1)
+    centres = rng.normal(size=(4, 16))
+    return {
+        f"clip{i}": make_analysis(
+            rng.random(n), clip_embeddings=centres[rng.integers(4, size=n)] + rng.normal(size=(n, 16))
+        )
+        for i in range(n_clips)
+    }
+
+
+def test_neighbours_are_those_of_brute_force():
+    made = library()
+    avoid = np.isin(np.arange(90), range(40, 50))
+    found = why.Neighbours(made.__getitem__).nearest(
+        "clip0", 44, among=[*made], avoid=avoid, snippet_s=2 / 3, count=6
+    )  # fmt: skip
+
+    wanted, pairs = made["clip0"].clip_embeddings[44], []
+    for key, each in made.items():
+        for i, row in enumerate(each.clip_embeddings):
+            if key != "clip0" or min(abs(i - j) for j in range(40, 50)) >= 6:
+                pairs.append((wanted @ row / np.linalg.norm(wanted) / np.linalg.norm(row), key, i))
+    expected = []
+    for cosine, key, i in sorted(pairs, reverse=True):
+        if all(key != k or abs(i - j) >= 6 for _, k, j in expected):
+            expected.append((cosine, key, i))
+    assert [(f.analysis_id, f.snippet) for f in found] == [(key, i) for _, key, i in expected[:6]]
+    assert [f.similarity for f in found] == pytest.approx([cosine for cosine, _, _ in expected[:6]], abs=1e-5)
+
+
+def test_neighbours_of_a_trained_head_are_those_of_its_embeddings():
+    made = analysis(trained=True, fused_embeddings=np.eye(8))
+    np.testing.assert_allclose(why.unit_rows(made), np.eye(8))
+    assert why.unit_rows(analysis()).shape == (8, 4)
+
+
+def test_a_clip_that_is_all_segment_has_no_neighbour_in_itself():
+    found = why.Neighbours(lambda key: analysis()).nearest(
+        "a", 2, among=["a"], avoid=np.ones(8, bool), snippet_s=2 / 3
+    )  # fmt: skip
+    assert found == []
+
+
+def test_what_cannot_be_read_is_left_out_of_the_search(caplog):
+    def load(key):
+        if key == "bad":
+            raise CheckpointError("bad is not a readable analysis")
+        return library()[key]
+
+    found = why.Neighbours(load).nearest(
+        "clip0", 3, among=["clip0", "bad"], avoid=np.arange(90) == 3, snippet_s=2 / 3
+    )  # fmt: skip
+    assert {n.analysis_id for n in found} == {"clip0"}
+    assert "bad is not a readable analysis" in caplog.text
+
+
+def test_the_least_used_rows_go_first():
+    made, loads = library(), []
+    search = why.Neighbours(lambda key: loads.append(key) or made[key], limit_bytes=3 * 90 * 16 * 4)
+    for key in ("clip0", "clip1", "clip2", "clip0", "clip3", "clip0", "clip1"):
+        search.rows(key)
+    assert loads == ["clip0", "clip1", "clip2", "clip3", "clip1"]
+
+
+def test_names_are_separated_by_commas_and_lines():
+    assert typed_names(" fire, knife ,\n person  falling;fire,") == ["fire", "knife", "person falling"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (" ,\n", "no class name was typed"),
+        (",".join(map(str, range(13))), "13 class names were typed; at most 12"),
+        ("a" * 81, "has 81 characters"),
+    ],
+)
+def test_wrong_names_are_explained(text, message):
+    with pytest.raises(ConfigError, match=message):
+        typed_names(text)
+
+
+def test_an_own_class_has_its_peak():
+    similarity = np.zeros((3, 2))
+    similarity[1, 0], similarity[2, 1] = 0.5, 0.25
+    a, b = own_classes(["fire", "knife"], similarity, Timeline(3, 1.9))
+    assert (a.name, a.peak, a.mean) == ("fire", 0.5, pytest.approx(0.5 / 3))
+    assert (a.peak_s, b.peak_s) == pytest.approx((1.0, 5 / 3))
+
+
+TRUTH = "clip,class,segments_s\nclip.mp4,riot,1.5-2.5\nall.mp4,riot,0-99\nquiet.mp4,normal,\n"
+
+
+def test_truth_is_kept_until_it_is_dropped(tmp_path):
+    keeper, file = TruthKeeper(tmp_path), tmp_path / "x7f3.csv"
+    file.write_text(TRUTH)
+    made = analysis()
+    assert keeper.kept(made.clip.sha256) is None
+    assert keeper.take(file, "truth.csv", made).segments == [(1.5, 2.5, "riot")]
+    assert TruthKeeper(tmp_path).kept(made.clip.sha256) == keeper.take(file, "truth.csv", made)
+    missing = replace(made, clip=make_clip(name="other.mp4"))
+    with pytest.raises(DataError, match=r"'other' is not among the clips of truth.csv"):
+        keeper.take(file, "truth.csv", missing)
+    (tmp_path / "truth" / f"{made.clip.sha256}.json").write_text("{")
+    assert keeper.kept(made.clip.sha256) is None
+    keeper.drop(made.clip.sha256)
+    keeper.drop(made.clip.sha256)
+
+
+def test_the_fit_equals_the_metrics_of_the_protocol():
+    made = make_analysis(np.random.default_rng(2).random(8))
+    labels = np.zeros(128)
+    labels[36:60] = 1  # 1.5 s to 2.5 s of 24 frames
+    expected = frame_metrics(np.repeat(made.scores, 16), labels)
+    found = fit(made, [(1.5, 2.5, "riot")])
+    assert (found.ap, found.auc, found.prevalence) == (expected.ap, expected.auc, expected.prevalence)
+    assert found.prevalence == 24 / 128
+
+
+@pytest.mark.parametrize(("truth", "words"), [([], "normal throughout"), ([(0, 9, "riot")], "Every frame")])
+def test_without_both_kinds_there_is_no_number(truth, words):
+    found = fit(analysis(), truth)
+    assert found.ap is found.auc is None
+    assert words in found.why_not
+
+
+@pytest.fixture(scope="module")
+def clip_file(tmp_path_factory):
+    return make_video(tmp_path_factory.mktemp("clips") / "corridor.mp4", seconds=20)
+
+
+@pytest.fixture
+def analyzer():
+    return FakeAnalyzer()
+
+
+@pytest.fixture
+def page(tmp_path, analyzer, clip_file):
+    """The questions of the page, and the id of an analysed clip."""
+    desk = Desk(Settings(home=tmp_path), lambda model: analyzer)
+    clip = desk.add(clip_file, "corridor.mp4", move=False)
+    job = desk.analyse(clip.sha256)
+    while not job.over:
+        time.sleep(0.01)
+    yield {f.__name__: f for f in WhyAsks(desk).functions()}, job.result, desk
+    desk.close()
+
+
+def uploaded(name, text):
+    folder = Path(get_upload_folder())
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_text(text)
+    return str(folder / name)
+
+
+def test_the_page_asks_why(page):
+    asks, key, desk = page
+    answer = asks["why"]({"analysis_id": key, "start_s": 12.0, "end_s": 16.0})
+    assert json.loads(json.dumps(answer, allow_nan=False)) == answer
+    assert answer["classes"][0]["name"] == "car accident"
+    assert answer["classes"][0]["inside"] > answer["classes"][0]["rest"]
+    assert (answer["from_s"], answer["to_s"]) == pytest.approx((6.0, 20.0), abs=0.7)
+    assert answer["scores"] == pytest.approx(desk.analysis(key).scores[9:].tolist(), abs=1e-4)
+    share = why.inside(desk.analysis(key), 12.0, 16.0).mean()
+    saliency = answer["saliency"]
+    assert share * saliency["inside"] + (1 - share) * saliency["rest"] == pytest.approx(1)
+    assert "sound raised it" in answer["what_ifs"][0]["words"]
+    near = asks["neighbours"]({"analysis_id": key, "start_s": 12.0, "end_s": 16.0})
+    assert near["n_clips"] == 1
+    assert all(n["here"] and not 8.6 < n["time_s"] < 19.3 for n in near["neighbours"])
+    assert near["neighbours"]
+
+
+def test_neighbours_are_of_the_same_model_and_recipe(page):
+    asks, key, desk = page
+    other = replace(desk.analysis(key), model_id="other", clip_embeddings=np.ones((30, 3)))
+    assert desk.store.save(other) == analysis_id(other.clip.sha256, "other", other.recipe_hash)
+    assert asks["neighbours"]({"analysis_id": key, "start_s": 12.0, "end_s": 16.0})["n_clips"] == 1
+
+
+def test_the_page_compares_typed_classes(page, analyzer):
+    asks, key, desk = page
+    answer = asks["compare"]({"analysis_id": key, "text": "fire, knife"})
+    assert [c["name"] for c in answer["classes"]] == ["fire", "knife"]
+    assert [c["peak_s"] for c in answer["classes"]] == pytest.approx([20 / 3, 40 / 3], abs=0.7)
+    assert "no class name" in asks["compare"]({"analysis_id": key, "text": " "})["error"]
+    analyzer.kept.clear()
+    assert "not kept any more" in asks["compare"]({"analysis_id": key, "text": "fire"})["error"]
+    foreign = desk.store.save(replace(desk.analysis(key), model_id="other"))
+    assert "'other', which is not loaded" in asks["compare"]({"analysis_id": foreign, "text": "fire"})["error"]
+
+
+def test_the_page_takes_and_drops_truth(page):
+    asks, key, _ = page
+    assert asks["truth"]({"analysis_id": key}) == {"source": None, "segments": []}
+    upload = uploaded("a.csv", "clip,class,segments_s\ncorridor.mp4,riot,12-16\n")
+    answer = asks["take_truth"]({"analysis_id": key, "upload": upload, "name": "gt.csv"})
+    assert answer["segments"] == [{"start_s": 12, "end_s": 16, "label": "riot"}]
+    assert answer["ap"] > 0.8 > 0.3 > answer["prevalence"]
+    assert asks["truth"]({"analysis_id": key}) == answer
+    assert not Path(upload).exists()
+    wrong = uploaded("b.csv", "clip,class,segments_s\nyard.mp4,riot,12-16\n")
+    error = asks["take_truth"]({"analysis_id": key, "upload": wrong, "name": "gt.csv"})["error"]
+    assert "'corridor' is not among the clips of gt.csv" in error
+    assert asks["truth"]({"analysis_id": key}) == answer
+    assert asks["drop_truth"]({"analysis_id": key})["source"] is None
+    assert "not uploaded here" in asks["take_truth"]({"analysis_id": key, "upload": __file__, "name": "x"})["error"]

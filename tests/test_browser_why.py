@@ -1,0 +1,202 @@
+"""The tabs "Why" and "Classes" and the ground truth on the real page, over a made-up analyzer."""
+
+import numpy as np
+import pytest
+from browser import SECONDS, Watched, click_axis
+from fakes import make_video
+from gradio_client import Client, handle_file
+
+from cmhkf.metrics import frame_metrics
+
+pytestmark = pytest.mark.browser
+
+TRUTH = "clip,class,segments_s\ncorridor.mp4,riot,2-4 12-16\nother.mp4,riot,0-1\n"
+SHADE = """[...document.querySelectorAll('.rv-truths span:not([hidden])')]
+    .map(span => span.getBoundingClientRect()).map(box => [box.left, box.right])"""
+OVERFLOW = """[document.documentElement, ...document.querySelectorAll('.rv-panel')]
+    .filter(box => box.scrollWidth > box.clientWidth + 1).length"""
+
+
+@pytest.fixture(scope="module")
+def shared(browser, server, clips):
+    """The main clip, analysed, on a page that the tests of this file share."""
+    made = Watched(browser, server)
+    made.page.goto(server.url)
+    made.upload(clips["main"])
+    made.wait_result()
+    yield made
+    made.page.close()
+
+
+@pytest.fixture
+def page(shared):
+    """At the beginning of the clip, the whole of it in view, no key pressed into a field."""
+    shared.page.evaluate("document.activeElement.blur()")
+    shared.page.keyboard.press("f")
+    click_axis(shared, 0.001)
+    shared.wait_time(0)
+    yield shared.page
+    assert shared.faults == []
+
+
+@pytest.fixture
+def truth_file(tmp_path):
+    file = tmp_path / "gt.csv"
+    file.write_text(TRUTH)
+    return str(file)
+
+
+def test_without_a_segment_the_tab_says_what_to_do(browser, server, clips):
+    watched = Watched(browser, server)
+    watched.page.goto(server.url)
+    watched.upload(clips["main"])
+    watched.wait_result()
+    watched.page.click("#rv-tab-why")
+    assert "Select a segment" in watched.page.inner_text("#rv-panel-why")
+    watched.page.click("#rv-panel-why button:has-text('car accident')")
+    watched.wait_time(14, 1.5)  # on the plateau of the second bump
+    watched.page.wait_for_selector(".rv-whyhead h3:has-text('car accident')")
+    watched.page.close()
+    assert watched.faults == []
+
+
+def test_a_segment_is_explained(shared, page):
+    page.click("#rv-tab-why")
+    page.keyboard.press("n")
+    page.wait_for_selector(".rv-whyhead h3:has-text('fighting')")
+    said = page.inner_text("#rv-panel-why")
+    for words in ("CVKA chose", "no sound is in it", "sound raised it", "motion"):
+        assert words in said
+    rows = page.locator("#rv-panel-why .rv-contrast").all_inner_texts()
+    assert rows[0].startswith("fighting")
+    inside, rest = (float(number) for number in rows[0].split("\n")[-2:])
+    assert inside > rest
+    page.keyboard.press("n")
+    page.wait_for_selector(".rv-whyhead h3:has-text('car accident')")
+    assert page.locator("#rv-panel-why .rv-contrast").first.inner_text().startswith("car accident")
+
+
+def test_a_look_at_a_similar_moment_keeps_the_segment_explained(shared, page):
+    page.click("#rv-tab-why")
+    page.keyboard.press("n")
+    page.wait_for_selector(".rv-whyhead h3:has-text('fighting')")
+    neighbour = page.locator(".rv-neighbour").first
+    when = neighbour.locator(".rv-nearfacts span").inner_text()
+    neighbour.click()
+    shared.wait_time(60 * int(when[:2]) + float(when[3:]), 0.15)
+    start, other = shared.starts()
+    page.locator(".rv-nearest").evaluate("list => list.closest('.rv-panel').scrollTo(0, 0)")
+    page.click(".rv-whyhead button >> nth=0")
+    shared.wait_time(start)
+    assert page.inner_text(".rv-whyhead h3") == "fighting"
+    assert not page.is_visible(".rv-other")
+    curve = page.locator("#rv-panel-why .rv-curve").first
+    curve.scroll_into_view_if_needed()
+    curve.click(position={"x": 0.9 * curve.bounding_box()["width"], "y": 20})  # between two segments
+    page.wait_for_function(f"document.querySelector('.rv-video').currentTime > {start + 6}")
+    assert page.inner_text(".rv-whyhead h3") == "fighting"
+    page.keyboard.press("n")
+    shared.wait_time(other)
+    page.wait_for_selector(".rv-whyhead h3:has-text('car accident')")
+
+
+def test_a_neighbour_in_another_clip_opens_it_there(browser, server, clips, shared, tmp_path):
+    watched = Watched(browser, server)
+    watched.page.goto(server.url)
+    watched.upload(make_video(tmp_path / "yard.mp4", seconds=SECONDS + 1))
+    watched.wait_result()
+    watched.page.click("#rv-tab-why")
+    watched.page.keyboard.press("n")
+    found = watched.page.locator(".rv-neighbour:has-text('corridor.mp4')").first
+    when = found.locator(".rv-nearfacts span").inner_text()
+    found.click()
+    watched.page.wait_for_selector(".rv-title:has-text('corridor.mp4')")
+    watched.page.wait_for_selector('.rv[data-work="none"]')
+    watched.wait_time(60 * int(when[:2]) + float(when[3:]), 0.15)
+    watched.page.close()
+    assert watched.faults == []
+
+
+def test_typed_classes_are_compared_at_once(shared, page):
+    page.click("#rv-tab-classes")
+    page.fill(".rv-own textarea", "fire, <b>person</b> falling,\nknife")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".rv-ownclass >> nth=2")
+    assert page.locator(".rv-ownclass .rv-what").all_inner_texts() == ["fire", "<b>person</b> falling", "knife"]
+    assert "not a probability" in page.inner_text(".rv-own-said")
+    page.click(".rv-ownclass:has-text('knife') button >> nth=0")
+    shared.wait_time(0.75 * SECONDS, 0.7)
+    box = page.locator(".rv-ownclass .rv-curve").first.bounding_box()
+    page.mouse.click(box["x"] + 0.4 * box["width"], box["y"] + 10)
+    shared.wait_time(0.4 * SECONDS)
+    page.click(".rv-ownclass:has-text('knife') button >> nth=1")
+    page.wait_for_function("document.querySelectorAll('.rv-ownclass').length === 2")
+    assert page.input_value(".rv-own textarea") == "fire, <b>person</b> falling"
+    page.click(".rv-own [type=reset]")
+    page.wait_for_function("document.querySelectorAll('.rv-ownclass').length === 0")
+    page.keyboard.type("nnn, n" + "x" * 90)
+    page.click(".rv-own [type=submit]")
+    page.wait_for_selector(".rv-own-said.rv-wrong:has-text('a class name may have 80')")
+    page.click(".rv-own [type=reset]")
+
+
+def test_truth_is_shaded_measured_kept_and_removed(shared, page, server, clips, truth_file):
+    page.click("#rv-tab-classes")
+    page.set_input_files(".rv-gt-file", truth_file)
+    page.wait_for_selector(".rv-gt-said:has-text('2 anomalous intervals, from gt.csv')")
+    field = page.locator(".rv-hit").bounding_box()
+    x = [field["x"] + second / SECONDS * field["width"] for second in (2, 4, 12, 16)]
+    assert np.ravel(page.evaluate(SHADE)) == pytest.approx(x, abs=3)
+
+    scores = Client(server.url, verbose=False).predict(
+        handle_file(str(clips["main"])), "demo", 0.5, api_name="/analyze"
+    )["scores"]  # fmt: skip
+    labels = [int(2 <= i / 24 < 4 or 12 <= i / 24 < 16) for i in range(16 * len(scores))]
+    expected = frame_metrics(np.repeat(scores, 16), np.array(labels))
+    shown = page.locator(".rv-numbers dd:nth-child(2)").all_inner_texts()
+    assert shown == [f"{expected.ap:.3f}", f"{expected.auc:.3f}"]
+    assert f"prevalence {expected.prevalence:.3f}" in page.inner_text(".rv-numbers")
+
+    page.click(".rv-jumps button >> nth=1")
+    shared.wait_time(12)
+    page.keyboard.press("+")
+    page.wait_for_function(f"{SHADE}[0][1] - {SHADE}[0][0] > {1.3 * (x[1] - x[0])} || {SHADE}.length === 1")
+    page.reload()
+    shared.wait_result()
+    page.wait_for_function(f"{SHADE}.length === 2")
+    page.click("#rv-tab-classes")
+    page.click(".rv-gt-remove")
+    page.wait_for_function(f"{SHADE}.length === 0")
+    assert "Drop an annotation file" in page.inner_text(".rv-gt")
+
+
+def test_a_file_without_this_clip_says_so(page, tmp_path):
+    file = tmp_path / "others.txt"
+    file.write_text("v=S__#1_label_B4-0-0 0 120\n")
+    page.click("#rv-tab-classes")
+    page.set_input_files(".rv-gt-file", str(file))
+    page.wait_for_selector(".rv-gt-said.rv-wrong:has-text(\"'corridor' is not among the clips of others.txt\")")
+    assert page.locator(".rv-numbers").count() == 0
+
+
+@pytest.mark.parametrize(("width", "height"), [(1024, 768), (390, 844)])
+def test_both_tabs_fit_narrow_screens(browser, server, clips, truth_file, width, height):
+    watched = Watched(browser, server, width, height)
+    watched.page.goto(server.url)
+    watched.upload(clips["main"])
+    watched.wait_result()
+    watched.page.click("#rv-tab-why")
+    watched.page.keyboard.press("n")
+    watched.page.wait_for_selector(".rv-neighbour")
+    assert watched.page.evaluate(OVERFLOW) == 0
+    watched.page.click("#rv-tab-classes")
+    watched.page.fill(".rv-own textarea", "a rather long name of a class that nobody would type every day, fire")
+    watched.page.keyboard.press("Enter")
+    watched.page.wait_for_selector(".rv-ownclass >> nth=1")
+    watched.page.set_input_files(".rv-gt-file", truth_file)
+    watched.page.wait_for_selector(".rv-numbers")
+    assert watched.page.evaluate(OVERFLOW) == 0
+    watched.page.click(".rv-gt-remove")
+    watched.page.wait_for_selector(".rv-numbers", state="detached")
+    watched.page.close()
+    assert watched.faults == []
