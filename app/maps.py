@@ -67,11 +67,11 @@ class Maps:
     def _like(self, analysis_id: str) -> list[str]:
         """The library's analyses by the same model through the same recipe: only their embeddings can be compared."""
         store = self._desk.store
+        entries = store.library()
         recipe_hash = store.load(analysis_id).recipe_hash
-        ids = {e.clip.sha256: e.model_id for e in store.library() if e.analysis_id == analysis_id}
-        model_id = next(iter(ids.values()))
-        found = {store.find(e.clip.sha256, model_id, recipe_hash) for e in store.library() if e.model_id == model_id}
-        return sorted(key for key in found if key)
+        model_id = next(entry.model_id for entry in entries if entry.analysis_id == analysis_id)
+        like = [store.find(e.clip.sha256, model_id, recipe_hash) for e in entries if model_id and e.model_id == model_id]
+        return sorted({key for key in like if key})
 
     def _steps(self, keys: Sequence[str], method: Method, path: Path) -> Generator[Any, None, None]:
         analyses = [self._desk.store.load(key) for key in keys]

@@ -11,11 +11,12 @@ from gradio.themes import Base
 
 from app.desk import EXAMPLES, Desk
 from app.doors import Doors, PageAsks
+from app.maps import MapAsks, Maps
 from app.player import STATIC, ReviewPlayer
 
 PLOTLY_JS = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 
-STYLES = ("theme", "opening", "clip", "timeline", "narrow")  # in the order of the cascade
+STYLES = ("theme", "opening", "clip", "timeline", "map", "narrow")  # in the order of the cascade
 HOUR_S, DAY_S = 3600, 86400  # how often, and after what time, what scripts uploaded is cleared away
 
 
@@ -25,7 +26,8 @@ def build_ui(desk: Desk) -> gr.Blocks:
     with gr.Blocks(
         title="CMHKF Review", analytics_enabled=False, fill_width=True, delete_cache=(HOUR_S, DAY_S)
     ) as page:
-        ReviewPlayer(PageAsks(desk).functions(), plotly_js=f"gradio_api/file={PLOTLY_JS}")
+        asks = PageAsks(desk).functions() + MapAsks(Maps(desk)).functions()
+        ReviewPlayer(asks, plotly_js=f"gradio_api/file={PLOTLY_JS}")
         api(doors.library, api_name="library", concurrency_limit=4)
         api(doors.segments, api_name="segments", concurrency_limit=4)
         video = gr.File(visible=False, label="video")

@@ -55,6 +55,7 @@ function makeTimeline({ onSeek, onThreshold, now }) {
     );
     place(now());
     placeThreshold();
+    tell('viewed', ...view);
   }
 
   function place(time) {
