@@ -1,4 +1,4 @@
-"""Maps of snippets for the page: computed in the background, kept as small files, asked for by clip or for all clips."""
+"""Maps of snippets for the page: computed in the background, kept as small files, of one clip or of the library."""
 
 from __future__ import annotations
 
@@ -70,7 +70,9 @@ class Maps:
         entries = store.library()
         recipe_hash = store.load(analysis_id).recipe_hash
         model_id = next(entry.model_id for entry in entries if entry.analysis_id == analysis_id)
-        like = [store.find(e.clip.sha256, model_id, recipe_hash) for e in entries if model_id and e.model_id == model_id]
+        like = [
+            store.find(e.clip.sha256, model_id, recipe_hash) for e in entries if model_id and e.model_id == model_id
+        ]
         return sorted({key for key in like if key})
 
     def _steps(self, keys: Sequence[str], method: Method, path: Path) -> Generator[Any, None, None]:
