@@ -25,6 +25,7 @@ function makeMap({ onSeek, onOpen, now }) {
   let segment = null;
   let truth = null;
   let marks = null;
+  let lassoed = []; // runs of this clip in the lasso
   let visit = 0;
   let view = [0, 1];
   let listening = false;
@@ -252,12 +253,20 @@ function makeMap({ onSeek, onOpen, now }) {
     if (i === null) return;
     tellPoint();
     caption.textContent = words(i);
-    const [x, y] = spot(i, panelIndex);
-    card.classList.toggle('rv-map-left', x > field.clientWidth / 2);
-    card.classList.toggle('rv-map-up', y > field.clientHeight / 2);
-    card.style.transform = 'translate(' + x + 'px,' + y + 'px)';
+    putCard(...spot(i, panelIndex));
     const [time, url] = [points.time_s[i], await film(i)];
     if (at === i) reel.show(url, time);
+  }
+
+  // Beside the point, on the side where the window has room; fixed, so that no scrolling box cuts it off.
+  function putCard(x, y) {
+    const corner = field.getBoundingClientRect();
+    const [left, top] = [corner.left + x, corner.top + y];
+    const room = card.offsetWidth + 14;
+    card.style.left = clamp(left + room > innerWidth ? left - room : left + 14, 4, innerWidth - room) + 'px';
+    const low = top > innerHeight / 2;
+    card.style.top = low ? 'auto' : top + 10 + 'px';
+    card.style.bottom = low ? innerHeight - top + 10 + 'px' : 'auto';
   }
 
   function go(i) {
@@ -311,7 +320,7 @@ function makeMap({ onSeek, onOpen, now }) {
     const mine = runs.filter((run) => points.clips[run.clip].analysis_id === facts.analysis_id);
     chosenBox.hidden = !runs.length;
     layer.replaceChildren(...mine.map(() => make('span')));
-    layer.runs = mine;
+    lassoed = mine;
     lay();
     if (!runs.length) return chosenBox.replaceChildren();
     const clear = make('button', 'rv-btn rv-small', 'Clear');
@@ -330,7 +339,7 @@ function makeMap({ onSeek, onOpen, now }) {
 
   function lay() {
     const share = (time) => clamp((time - view[0]) / (view[1] - view[0]), 0, 1) * 100;
-    for (const [i, run] of (layer.runs ?? []).entries()) {
+    for (const [i, run] of lassoed.entries()) {
       const [from, to] = [share(run.from), share(run.to)];
       layer.children[i].style.left = from + '%';
       layer.children[i].style.width = Math.max(0, to - from) + '%';
