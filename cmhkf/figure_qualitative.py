@@ -40,6 +40,7 @@ FLAGGED = 0.5  # a score that counts as anomalous where no ground truth is given
 FRAME_HEIGHT_PX = 240
 MIDDLE = SNIPPET_FRAMES // 2  # the grid frame of a snippet that is shown
 TITLE_IN, CURVE_IN, AXIS_IN, TALLEST_IN = 0.2, 0.62, 0.36, 0.8  # heights within one clip's part; of upright frames
+LEGEND_IN = 0.17  # each line
 
 
 @dataclass(frozen=True)
@@ -121,9 +122,8 @@ def qualitative(
     tall = [_frame_height(a, cell_in, len(f)) if pictures else 0.0 for a, _, f, pictures in cells]
     tallest = [max(tall[i : i + n_columns]) for i in range(0, len(cells), n_columns)]  # of each row
     heights = [TITLE_IN + CURVE_IN + AXIS_IN + frames_in for frames_in in tallest]
-    bottom_in = 0.2 * (1 + len(notes) + any(not a.trained for a in analyses))
     with styled():
-        figure = new_figure(width_in, sum(heights) + bottom_in)
+        figure = new_figure(width_in, sum(heights) + LEGEND_IN * (1 if width_in > 5 else 2))
         parts = figure.subfigures(n_rows, n_columns, squeeze=False, height_ratios=heights).ravel()
         for i, (part, cell) in enumerate(zip(parts, cells, strict=False)):
             letter = f"({'abcdefghijklmnopqrstuvwxyz'[i % 26]}) " if len(cells) > 1 else ""
@@ -193,10 +193,10 @@ def _legend(figure: Figure, cells: Sequence[tuple]) -> None:
     if any(known):
         handles.append(Patch(facecolor=TRUTH_SHADE, edgecolor=TRUTH, linewidth=0.4, label="ground truth"))
     shown = {frame.anomalous for _, _, frames, pictures in cells if pictures for frame in frames}
-    by = "ground truth" if len(known) == len(cells) else f"score ≥ {FLAGGED}" if not known else "truth, else score"
+    flagged = "anomalous frame (ground truth)" if len(known) == len(cells) else f"flagged frame (score ≥ {FLAGGED})"
     for anomalous, colour, width, words in (
-        (True, TRUTH, 1.8, f"anomalous frame ({by})"),
-        (False, CALM, 0.8, "normal frame" if known else "other frame"),
+        (True, TRUTH, 1.8, "anomalous frame (truth, else score)" if 0 < len(known) < len(cells) else flagged),
+        (False, CALM, 0.8, "normal frame" if len(known) == len(cells) else "other frame"),
     ):
         if anomalous in shown:
             handles.append(Patch(facecolor="none", edgecolor=colour, linewidth=width, label=words))

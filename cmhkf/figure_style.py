@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 COLUMN_IN, PAGE_IN = 3.4, 7.0  # widths of one column and of both
 SUFFIXES = (".pdf", ".svg", ".png")
+LINE_IN, LETTERS_PER_IN = 0.125, 20  # of notes in 7 pt
 DPI = 300  # of PNG, and of pictures inside PDF and SVG
 
 SCORE, TRUTH, CALM, DIM, SALIENCY = "#b2342a", "#0072b2", "#8a8f94", "#555555", "#00755e"
@@ -93,12 +95,15 @@ def score_name(analyses: Sequence[Analysis]) -> str:
 
 
 def write_notes(figure: Figure, analyses: Sequence[Analysis], notes: Sequence[str] = (), *, scores: bool) -> None:
-    """Write below the figure what a reader must know: that nothing is trained, what this makes of scores, and more."""
+    """Add to the foot what a reader must know: that nothing is trained, what this makes of scores, and more."""
     names = [a.clip.name for a in analyses if not a.trained]
     some = "" if len(names) == len(analyses) else f" ({', '.join(names)})"
     untrained = UNTRAINED.replace(":", f"{some}:", 1) + (f" {ONLY_RANKS}" if scores else "")
-    if text := "\n".join(note for note in (untrained if names else "", *notes) if note):
-        figure.supxlabel(text, x=0.01, ha="left", fontsize=7, color=DIM)
+    width = int(LETTERS_PER_IN * figure.get_figwidth())
+    lines = [line for note in (untrained if names else "", *notes) for line in wrap(note, width)]
+    if lines:
+        figure.set_figheight(figure.get_figheight() + LINE_IN * len(lines))
+        figure.supxlabel("\n".join(lines), x=0.01, ha="left", fontsize=7, color=DIM)
 
 
 def snippet_edges(analysis: Analysis) -> np.ndarray:

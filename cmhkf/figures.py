@@ -67,7 +67,7 @@ def embeddings(
     panel_in = width_in / 2
     note = projection.note if projection.fused else projection.note.partition("; ")[2]
     with styled():
-        figure = new_figure(width_in, len(colours) * (0.86 * panel_in + 0.42) + 0.25)
+        figure = new_figure(width_in, len(colours) * (0.86 * panel_in + 0.42))
         rows = figure.subfigures(len(colours), 1, squeeze=False).ravel()
         for row, (part, colour) in enumerate(zip(rows, colours, strict=True)):
             panels = part.subplots(1, 2)
@@ -91,7 +91,7 @@ def similarity(analyses: Sequence[Analysis], *, width_in: float = COLUMN_IN) -> 
     low, high = (f([f(a.similarity) for a in analyses]) for f in (np.min, np.max))
     n_rows = [len(a.classes) for a in analyses]
     with styled():
-        figure = new_figure(width_in, sum(0.62 + ROW_IN * n for n in n_rows) + 0.3)
+        figure = new_figure(width_in, sum(0.62 + ROW_IN * n for n in n_rows))
         panels = figure.subplots(len(analyses), 1, squeeze=False, height_ratios=n_rows).ravel()
         for axes, analysis in zip(panels, analyses, strict=True):
             chosen = set(analysis.top_classes.ravel().tolist())
@@ -115,7 +115,7 @@ def similarity(analyses: Sequence[Analysis], *, width_in: float = COLUMN_IN) -> 
 def saliency(analyses: Sequence[Analysis], *, width_in: float = COLUMN_IN) -> Figure:
     """Draw AFAE's saliency (Eqs. 5 and 6) with its peaks and windows, named as what it is: no sound is in it."""
     with styled():
-        figure = new_figure(width_in, 1.25 * len(analyses) + 0.55)
+        figure = new_figure(width_in, 1.25 * len(analyses) + (0.17 if width_in > 5 else 0.51))
         panels = figure.subplots(len(analyses), 1, squeeze=False).ravel()
         for axes, analysis in zip(panels, analyses, strict=True):
             edges = snippet_edges(analysis)

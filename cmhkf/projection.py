@@ -124,7 +124,7 @@ class _Draft:
         self.clip_idx = np.repeat(np.arange(len(analyses)), [len(k) for k in kept])
         self.snippet_idx = np.concatenate(kept)
         self.rows = {"raw": _gather([a.clip_embeddings for a in analyses], kept)}
-        self.notes = [f"every {every}th snippet of {sum(counts)} is shown"] if every > 1 else []
+        self.notes = [f"1 snippet in {every} of {sum(counts)} is shown"] if every > 1 else []
         if any(a.fused_embeddings.shape[1] == 0 for a in analyses):
             self.notes.insert(0, "untrained: no trained head took part, so there are no fused embeddings")
         elif len({a.model_id for a in analyses}) > 1:

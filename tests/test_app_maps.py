@@ -41,8 +41,11 @@ def keep(desk, file, n=24, **changes):
     """An analysis of a clip of the library: random embeddings, a trained head."""
     rng = np.random.default_rng(n)
     clip = desk.add(file, file.name, move=False)
-    values = {"clip_embeddings": rng.standard_normal((n, 8)), "fused_embeddings": rng.standard_normal((n, 5))}
-    made = make_analysis(rng.random(n), trained=True, clip=clip, **values | changes)
+    values = {
+        "clip_embeddings": rng.standard_normal((n, 8)), "fused_embeddings": rng.standard_normal((n, 5)),
+        "trained": True,
+    }  # fmt: skip
+    made = make_analysis(rng.random(n), clip=clip, **values | changes)
     return desk.store.save(made), made
 
 
@@ -111,6 +114,7 @@ def test_cancelling_ends_the_process(desk, asks, files):
     while asks["map_job"](job)["state"] != "cancelled":
         assert time.monotonic() < end
         time.sleep(0.02)
+    child.join(5)
     assert not child.is_alive()
     assert "job" in asks["map"](ask)  # nothing half-made was kept
 
