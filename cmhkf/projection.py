@@ -20,7 +20,7 @@ from cmhkf.features import Progress
 
 Method = Literal["tsne", "umap"]
 
-MAX_POINTS = 4000  # t-SNE of so many takes about a minute on one core; beyond, snippets are left out evenly
+MAX_POINTS = 4000  # t-SNE of so many takes 16 s on one core; beyond, snippets are left out evenly
 FEWEST = 4  # different rows that t-SNE and UMAP need
 PERPLEXITY = 30.0  # van der Maaten and Hinton 2008: 5 to 50
 N_NEIGHBORS = 15  # UMAP's own

@@ -146,7 +146,7 @@ def test_the_background_gives_progress_and_the_same_points():
 @pytest.mark.skipif(not os.path.exists("/proc/self/task"), reason="reads the children from /proc")  # noqa: PTH110
 def test_closing_ends_the_process_at_once():
     before = children()
-    rows = np.random.default_rng(0).standard_normal((3000, 64))  # a minute's work
+    rows = np.random.default_rng(0).standard_normal((3000, 64))  # many seconds of work
     steps = projection_steps([analysis_of(rows)], method="tsne")
     next(steps)
     new = children() - before

@@ -67,7 +67,7 @@ function makeMap({ onSeek, onOpen, now }) {
   plot.setAttribute('aria-hidden', 'true');
   work.setAttribute('role', 'status');
   field.append(plot, ...rings, card);
-  box.append(tools, note, work, field, key, chosenBox);
+  box.append(tools, work, field, key, chosenBox, note);
   panel.append(box);
   layer.setAttribute('aria-hidden', 'true');
   find('.rv-strip').after(layer);
