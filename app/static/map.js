@@ -282,8 +282,9 @@ function makeMap({ onSeek, onOpen, now }) {
     plot.on('plotly_hover', (event) => point(...first(event)));
     plot.on('plotly_unhover', () => point(null));
     plot.on('plotly_click', (event) => go(first(event)[0]));
+    // Only a loop that was drawn: clicks, and the removal of the loop, say "selected" too.
     plot.on('plotly_selected', (event) => {
-      if (event?.points) pick(event.points.map((p) => shown[p.pointNumber]));
+      if (event?.lassoPoints && event.points?.length) pick(event.points.map((p) => shown[p.pointNumber]));
     });
   }
 
@@ -394,8 +395,8 @@ function makeMap({ onSeek, onOpen, now }) {
       offer();
       if (setting('colouring') === 'truth') draw();
     },
-    marks(list) {
-      marks = list;
+    reviewed(answer) {
+      marks = answer.marks;
       offer();
       if (setting('colouring') === 'decision') draw();
     },
