@@ -16,7 +16,7 @@ import gradio as gr
 STATIC = Path(__file__).parent / "static"
 SCRIPTS = (
     "basics", "transport", "lanes", "gutter", "timeline", "segments", "library", "tabs", "keys",
-    "page", "opening", "small", "why", "classes", "truth", "start",
+    "page", "opening", "small", "why", "classes", "truth", "map_view", "map", "start",
 )  # fmt: skip
 """Joined in this order into the one function body that Gradio runs: parts first, then what joins them."""
 

@@ -11,12 +11,13 @@ from gradio.themes import Base
 
 from app.desk import EXAMPLES, Desk
 from app.doors import Doors, PageAsks
+from app.maps import MapAsks, Maps
 from app.player import STATIC, ReviewPlayer
 from app.why_asks import WhyAsks
 
 PLOTLY_JS = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 
-STYLES = ("theme", "opening", "clip", "timeline", "why", "classes", "narrow")  # in the order of the cascade
+STYLES = ("theme", "opening", "clip", "timeline", "why", "classes", "map", "narrow")  # in the order of the cascade
 HOUR_S, DAY_S = 3600, 86400  # how often, and after what time, what scripts uploaded is cleared away
 
 
@@ -26,7 +27,8 @@ def build_ui(desk: Desk) -> gr.Blocks:
     with gr.Blocks(
         title="CMHKF Review", analytics_enabled=False, fill_width=True, delete_cache=(HOUR_S, DAY_S)
     ) as page:
-        asks = [*PageAsks(desk).functions(), *WhyAsks(desk).functions()]
+        parts = PageAsks(desk), WhyAsks(desk), MapAsks(Maps(desk))
+        asks = [ask for part in parts for ask in part.functions()]
         ReviewPlayer(asks, plotly_js=f"gradio_api/file={PLOTLY_JS}")
         api(doors.library, api_name="library", concurrency_limit=4)
         api(doors.segments, api_name="segments", concurrency_limit=4)

@@ -16,8 +16,10 @@ import typer
 from tqdm import tqdm
 
 from cmhkf.commands.ablate import ablate
+from cmhkf.commands.embed import embed
 from cmhkf.commands.evaluate import evaluate
 from cmhkf.commands.extract import extract
+from cmhkf.commands.figure import figure
 from cmhkf.commands.import_vadclip import import_vadclip
 from cmhkf.commands.train import train
 from cmhkf.errors import CmhkfError
@@ -117,8 +119,10 @@ def doctor() -> None:
 
 
 app.command("ablate")(ablate)
+app.command("embed")(embed)
 app.command("extract")(extract)
 app.command("evaluate")(evaluate)
+app.command("figure")(figure)
 app.command("import-vadclip")(import_vadclip)
 app.command("train")(train)
 

@@ -1,4 +1,5 @@
-"""The real page over a made-up analyzer, with this folder and its parent in PYTHONPATH; CMHKF_FAKE_DELAY_S slows it."""
+"""The real page over a made-up analyzer, with this folder and its parent in PYTHONPATH; CMHKF_FAKE_DELAY_S slows it,
+CMHKF_FAKE_TRAINED=1 makes it trained."""
 
 import os
 
@@ -7,4 +8,6 @@ from fakes import FakeAnalyzer
 from app.main import main
 
 if __name__ == "__main__":
-    main(analyzer_factory=lambda model: FakeAnalyzer(delay_s=float(os.environ.get("CMHKF_FAKE_DELAY_S", "0.05"))))
+    delay_s = float(os.environ.get("CMHKF_FAKE_DELAY_S", "0.05"))
+    trained = os.environ.get("CMHKF_FAKE_TRAINED") == "1"
+    main(analyzer_factory=lambda model: FakeAnalyzer(trained=trained, delay_s=delay_s))

@@ -80,7 +80,8 @@ def made_up(clip, analyzer) -> Analysis:
         similarity=0.2 + 0.1 * probs + 0.005 * rng.random(probs.shape),
         top_classes=np.tile([1, 5], (len(line.windows()), 1)), saliency=saliency,
         windowed_saliency=np.where(scores > 0.3, saliency * 1.2, saliency), saliency_peaks=peaks,
-        saliency_windows_s=windows, clip_embeddings=probs, fused_embeddings=np.ones((n, 0)),
+        saliency_windows_s=windows, clip_embeddings=probs[:, 1:] + 0.05 * rng.random((n, len(XD_CLASSES) - 1)),
+        fused_embeddings=probs if analyzer.trained else np.ones((n, 0)),
         modality_scores={"without_audio": 0.6 * scores} if clip.has_audio else {}, cues={"motion": 0.3 * scores},
         audio_level_db=-20 - 30 * rng.random(n) if clip.has_audio else None,
     )  # fmt: skip

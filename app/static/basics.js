@@ -40,6 +40,8 @@ const address = (url) => new URL(url, document.baseURI).href;
 //   cut(answer)            segments were cut at a threshold    panel(name)     a tab is shown
 //   moved(time)            the playback position               selected(s)     the segment there, or null
 //   laid({toPx, lanes, width})  the timeline's view changed    truth(spans)    the clip's ground truth, [] for none
+//   viewed(from, to)       the part of the timeline in view    lasso(times)    snippets chosen on the map, [] for none
+//   reviewed(answer)       `marks`: segments and decisions
 const parts = [];
 const tell = (what, ...facts) => {
   for (const part of parts) part[what]?.(...facts);

@@ -56,6 +56,7 @@ function makeTimeline({ onSeek, onThreshold, now }) {
     place(now());
     placeThreshold();
     tell('laid', { toPx, lanes, width: width() });
+    tell('viewed', ...view);
   }
 
   function place(time) {
