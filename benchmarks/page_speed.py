@@ -1,0 +1,161 @@
+"""How fast the review page is with a long clip, in Chromium, with an analysis made up for the purpose.
+
+    python benchmarks/page_speed.py [--minutes 60] [--clips 2] 
+
+Prints, for each clip: from the click in the library to curves and table on screen; each step of a dragged threshold,
+from the pointer's move to the new segments painted; and the gaps between frames during playback, while zooming, and
+while moving a zoomed view. The clips are low-resolution test pictures at 2 frames per second: the decoder hardly counts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from playwright.sync_api import Page, sync_playwright
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+
+from browser import CHROMIUM_ARGS, Server, chromium_path
+from fakes import FakeAnalyzer, made_up, make_video
+
+from app.settings import Settings
+from app.store import Store
+from cmhkf import Analysis
+from cmhkf.media import probe
+
+DRAG = """async () => {
+  const handle = document.querySelector('.rv-threshold');
+  const count = document.querySelector('.rv-count');
+  const frame = () => new Promise(requestAnimationFrame);
+  const box = handle.getBoundingClientRect();
+  const send = (type, y) => handle.dispatchEvent(new PointerEvent(type,
+    { bubbles: true, cancelable: true, button: 0, pointerId: 1, clientX: box.x + 300, clientY: y }));
+  handle.setPointerCapture = () => {};
+  handle.hasPointerCapture = () => true;
+  const times = [];
+  send('pointerdown', box.y + 6);
+  for (let step = 1; step <= 20; step++) {
+    await frame();
+    const before = count.textContent;
+    const start = performance.now();
+    send('pointermove', box.y + 6 + (step <= 10 ? step : 20 - step) * 4);
+    while (count.textContent === before && performance.now() - start < 3000) await frame();
+    await frame();
+    times.push(performance.now() - start);
+  }
+  send('pointerup', box.y);
+  delete handle.setPointerCapture;
+  delete handle.hasPointerCapture;
+  return times;
+}"""
+
+FRAMES = """async ({ doing, seconds }) => {
+  const hit = document.querySelector('.rv-hit');
+  const box = hit.getBoundingClientRect();
+  const wheel = (deltaY, shiftKey) => hit.dispatchEvent(new WheelEvent('wheel',
+    { bubbles: true, cancelable: true, deltaY, shiftKey, clientX: box.x + box.width * 0.4, clientY: box.y + 60 }));
+  const gaps = [];
+  const start = performance.now();
+  let last = await new Promise(requestAnimationFrame);
+  for (let i = 0; performance.now() - start < seconds * 1000; i++) {
+    if (doing === 'zooming') wheel(i % 60 < 30 ? -60 : 60, false);
+    if (doing === 'panning') wheel(i % 60 < 30 ? 40 : -40, true);
+    const now = await new Promise(requestAnimationFrame);
+    gaps.push(now - last);
+    last = now;
+  }
+  return gaps;
+}"""
+
+
+def busy_scores(n: int, seed: int) -> np.ndarray:
+    """A curve that crosses every threshold many times: smoothed noise, float32 [n] from 0 to 1."""
+    noise = np.convolve(np.random.default_rng(seed).random(n + 11), np.ones(12) / 12, "valid")
+    return ((noise - noise.min()) / (noise.max() - noise.min())).astype(np.float32)
+
+
+def fill(home: Path, minutes: float, clips: int) -> list[str]:
+    """Clips and analyses in a data home; returns the clips' names."""
+    store = Store(home, Settings(home=home).store_url)
+    names = []
+    for i in range(clips):
+        file = home / f"long-{i + 1}.mp4"
+        make_video(file, seconds=round(minutes * 60) + i, size="160x90", rate=2, options=("-preset", "ultrafast"))
+        clip = store.add_clip(probe(file), file.name, move=True)
+        analysis: Analysis = made_up(clip, FakeAnalyzer())
+        store.save(dataclasses.replace(analysis, scores=busy_scores(analysis.n_snippets, i)))
+        names.append(clip.name)
+    return names
+
+
+def open_s(page: Page, name: str) -> float:
+    """Seconds from the click on a clip in the library to its curves and table."""
+    return page.evaluate(
+        """async (name) => {
+          const entry = [...document.querySelectorAll('.rv-entry')].find((e) => e.textContent.includes(name));
+          const start = performance.now();
+          entry.click();
+          const title = document.querySelector('.rv-title');
+          for (;;) {
+            await new Promise(requestAnimationFrame);
+            const drawn = document.querySelector('.rv-plot').firstElementChild
+              && document.querySelector('.rv-flagged tr');
+            if (title.textContent === name && drawn && document.querySelector('.rv[data-work=none]')) break;
+          }
+          return (performance.now() - start) / 1000;
+        }""",
+        name,
+    )
+
+
+def spread(values_ms: list[float]) -> str:
+    """Median, 95th percentile and worst of some milliseconds, in words."""
+    middle, high, worst = np.percentile(values_ms, [50, 95, 100])
+    return f"median {middle:.0f} ms, 95 % under {high:.0f} ms, worst {worst:.0f} ms ({len(values_ms)})"
+
+
+def measure(page: Page, name: str) -> None:
+    """Open one clip and print everything about it."""
+    print(f"{name}: opened in {open_s(page, name):.2f} s")
+    page.wait_for_function("document.querySelector('.rv-video').readyState >= 2")
+    page.wait_for_timeout(1500)
+    print(f"  threshold drag: {spread(page.evaluate(DRAG))}")
+    page.keyboard.press("k")
+    for doing in ("playing", "zooming", "panning"):
+        if doing == "panning":
+            for _ in range(6):
+                page.keyboard.press("+")
+        print(f"  {doing}: {spread(page.evaluate(FRAMES, {'doing': doing, 'seconds': 4}))}")
+    page.keyboard.press("k")
+
+
+def main() -> None:
+    """Make the clips, start the page, measure, clear away."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=float, default=60)
+    parser.add_argument("--clips", type=int, default=2)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        home = Path(folder)
+        names = fill(home, arguments.minutes, arguments.clips)
+        server = Server(home)
+        try:
+            browser = playwright.chromium.launch(executable_path=chromium_path(), args=CHROMIUM_ARGS)
+            page = browser.new_page(viewport={"width": 1440, "height": 900})
+            page.goto(server.url)
+            page.wait_for_selector(".rv-entry")
+            for name in names:
+                measure(page, name)
+            browser.close()
+        finally:
+            server.stop()
+
+
+if __name__ == "__main__":
+    main()
