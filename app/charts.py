@@ -10,7 +10,7 @@ import numpy as np
 
 from cmhkf.analysis import Analysis
 
-VERSION = 1  # in the file's name: a newer page never draws an older file
+VERSION = 2  # in the file's name: a newer page never draws an older file
 
 
 def timeline_curves(analysis: Analysis) -> dict[str, Any]:
@@ -31,6 +31,7 @@ def timeline_curves(analysis: Analysis) -> dict[str, Any]:
         "chosen": sorted({int(i) for i in analysis.top_classes.ravel()}),
         "saliency": _short(analysis.saliency),
         "windowed": _short(analysis.windowed_saliency),
+        "peaks_s": [round((int(i) + 0.5) * analysis.timeline.snippet_s, 3) for i in analysis.saliency_peaks],
         "windows_s": [[round(float(a), 3), round(float(b), 3)] for a, b in analysis.saliency_windows_s],
         "level_db": None if level is None else _short(level, 1),
     }

@@ -130,7 +130,7 @@ class Watched:
 
     def wait_result(self):
         self.page.wait_for_selector('.rv[data-view="clip"][data-work="none"] .rv-flagged tr')
-        self.page.wait_for_selector(".rv-plot .main-svg")
+        self.page.wait_for_selector(".rv-field[data-to]", state="attached")
         self.page.wait_for_function("document.querySelector('.rv-video').readyState >= 2")
 
     def upload(self, file):

@@ -39,6 +39,7 @@ const address = (url) => new URL(url, document.baseURI).href;
 //   opened(facts, curves)  an analysis is on screen            closed()        another clip, or none
 //   cut(answer)            segments were cut at a threshold    panel(name)     a tab is shown
 //   moved(time)            the playback position               selected(s)     the segment there, or null
+//   viewed(from, to)       the part of the timeline in view    film()          `timeline.previews.frameAt` has pictures
 const parts = [];
 const tell = (what, ...facts) => {
   for (const part of parts) part[what]?.(...facts);

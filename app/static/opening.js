@@ -62,7 +62,7 @@ async function showAnalysis(facts, visit) {
     throw new Error('The curves of this analysis are not there (' + response.status + '); analyse the clip again.');
   const curves = await response.json();
   if (open.visit !== visit) return;
-  await timeline.show(curves, scoreName);
+  timeline.show(curves, scoreName);
   tell('opened', facts, curves);
   timeline.setThreshold(segments.cut().threshold, false);
   await cutSoon();

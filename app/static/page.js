@@ -6,6 +6,7 @@ let status = { library: [], examples: [], model: 'queued', trained: null };
 
 const transport = makeTransport(video, onMove);
 const timeline = makeTimeline({ onSeek: transport.seek, onThreshold: onThreshold, now: transport.now });
+parts.push(timeline.previews, makeMinimap(timeline));
 const segments = makeSegments({
   onGo: goSegment,
   onCut: () => {
@@ -87,7 +88,7 @@ async function cutSoon() {
       segments.mark(transport.now());
       tell('cut', answer);
       select(segments.at(transport.now()) ?? null);
-      await timeline.setSegments(answer);
+      timeline.setSegments(answer);
       keepAddress();
     }
   } catch (error) {
