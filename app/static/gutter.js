@@ -115,13 +115,21 @@ function writeReadout(curves, time, scoreName, still) {
 // Lanes fold away at a click on their name; the browser remembers which.
 function makeFolds(onFold) {
   const KEY = 'cmhkf-folded-lanes';
-  const folded = new Set((localStorage.getItem(KEY) ?? '').split(' ').filter(Boolean));
+  const folded = new Set((kept() ?? '').split(' ').filter(Boolean));
+  // In a frame of another site the browser may refuse to remember anything.
+  function kept(names) {
+    try {
+      return names === undefined ? localStorage.getItem(KEY) : localStorage.setItem(KEY, names);
+    } catch {
+      return null;
+    }
+  }
   function bind() {
     for (const button of element.querySelectorAll('.rv-fold'))
       button.addEventListener('click', () => {
         const { lane } = button.dataset;
         if (!folded.delete(lane)) folded.add(lane);
-        localStorage.setItem(KEY, [...folded].join(' '));
+        kept([...folded].join(' '));
         onFold();
         find('.rv-fold[data-lane=' + lane + ']').focus();
       });

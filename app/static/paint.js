@@ -171,7 +171,7 @@ function makePainter(canvas, colour) {
 
   function paintSound(lane) {
     const { curves, previews } = scene;
-    if (!curves.level_db) return;
+    if (previews.mute()) return;
     const middle = lane.top + lane.height / 2;
     rules(lane, [0.5]);
     const outline = previews.outline(scene.view, scene.width);
@@ -183,6 +183,7 @@ function makePainter(canvas, colour) {
         pen.fillRect(px, middle - up, 1, Math.max(1, up + down));
       }
     }
+    if (!curves.level_db) return; // the preset does not listen
     line(curves.level_db, lane, (level) => 1 - level / LEVEL_FLOOR_DB, { style: ink.level, width: 1.2 });
   }
 

@@ -174,5 +174,7 @@ function makePreviews({ onReady }) {
     };
   }
 
-  return { opened, closed: forget, outline, strip, frameAt, words, loudest: () => sound?.peak ?? 1 };
+  const mute = () => said.sound?.state === 'none';
+
+  return { opened, closed: forget, mute, outline, strip, frameAt, words, loudest: () => sound?.peak ?? 1 };
 }

@@ -16,8 +16,9 @@ function makeTimeline({ onSeek, onThreshold, now }) {
   let view = [0, 1];
   let scoreName = 'score';
   let fieldPx = 0;
+  let laidMute = false; // whether the lanes were laid out for a clip without a sound track
   const folds = makeFolds(() => redraw());
-  const previews = makePreviews({ onReady: () => repaint() });
+  const previews = makePreviews({ onReady: () => (previews.mute() === laidMute ? repaint() : redraw()) });
 
   const gutter = () => parseFloat(getComputedStyle(lanesBox).getPropertyValue('--rv-gutter'));
   const width = () => fieldPx; // measured when it changes: asking the page at every frame costs a layout
@@ -31,7 +32,8 @@ function makeTimeline({ onSeek, onThreshold, now }) {
 
   function redraw() {
     if (!curves || !lanesBox.clientWidth) return;
-    const laid = layLanes(curves, folds.folded);
+    laidMute = previews.mute();
+    const laid = layLanes(curves, folds.folded, laidMute);
     lanes = laid.lanes;
     lanesBox.style.height = laid.height + 'px';
     fieldPx = field.clientWidth;
