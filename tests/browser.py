@@ -40,6 +40,13 @@ class Server:
             [*command, "--home", str(self.home)], stdout=self.log, stderr=subprocess.STDOUT,
             env={**os.environ, "CMHKF_FAKE_DELAY_S": "0.12", "PYTHONPATH": f"{TESTS.parent}:{TESTS}"},
         )  # fmt: skip
+        try:
+            self.wait()
+        except BaseException:
+            self.process.kill()
+            raise
+
+    def wait(self):
         end = time.monotonic() + STARTUP_S
         while True:
             try:
