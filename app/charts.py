@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from cmhkf.analysis import Analysis
+from cmhkf.segments import EXIT_MARGIN, NEAR_MISS_MARGIN
+from cmhkf.timeline import SNIPPET_FRAMES
 
 VERSION = 2  # in the file's name: a newer page never draws an older file
 
@@ -16,12 +18,15 @@ VERSION = 2  # in the file's name: a newer page never draws an older file
 def timeline_curves(analysis: Analysis) -> dict[str, Any]:
     """Every lane of the timeline; lists of length N unless said otherwise.
 
+    `snippet_ratio` is the length of a snippet as a fraction of seconds.
+
     `similarity` and `probs` are [C][N], one row per class; `chosen` holds the class indices CVKA picked in any window;
     `level_db` is None without a sound track.
     """
-    level = analysis.audio_level_db
+    level, rate = analysis.audio_level_db, analysis.timeline.rate
     return {
         "snippet_s": analysis.timeline.snippet_s,
+        "snippet_ratio": [SNIPPET_FRAMES * rate.denominator, rate.numerator],
         "duration_s": analysis.timeline.duration_s,
         "classes": list(analysis.classes),
         "scores": _short(analysis.scores),
@@ -33,6 +38,8 @@ def timeline_curves(analysis: Analysis) -> dict[str, Any]:
         "windowed": _short(analysis.windowed_saliency),
         "peaks_s": [round((int(i) + 0.5) * analysis.timeline.snippet_s, 3) for i in analysis.saliency_peaks],
         "windows_s": [[round(float(a), 3), round(float(b), 3)] for a, b in analysis.saliency_windows_s],
+        "exit_margin": EXIT_MARGIN,
+        "near_miss_margin": NEAR_MISS_MARGIN,
         "level_db": None if level is None else _short(level, 1),
     }
 

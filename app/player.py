@@ -15,7 +15,7 @@ import gradio as gr
 
 STATIC = Path(__file__).parent / "static"
 SCRIPTS = (
-    "basics", "transport", "lanes", "paint", "previews", "gutter", "timeline", "minimap", "segments",
+    "basics", "transport", "lanes", "paint", "previews", "gutter", "timeline", "minimap", "cut", "segments",
     "library", "tabs", "keys", "page", "opening", "start",
 )  # fmt: skip
 """Joined in this order into the one function body that Gradio runs: parts first, then what joins them."""

@@ -1,15 +1,21 @@
 """The timeline's lanes in Chromium: sound, pictures, folding, the minimap, and how long a dragged threshold takes."""
 
 import dataclasses
+import json
 import statistics
 
+import numpy as np
 import pytest
+from analyses import make_analysis
 from browser import SECONDS, Watched
 from fakes import FakeAnalyzer, made_up, make_video
 from media_factory import ffmpeg
 
+from app.charts import timeline_curves
+from app.player import STATIC
 from app.settings import Settings
 from app.store import Store
+from cmhkf import flag_segments
 from cmhkf.media import probe
 
 pytestmark = pytest.mark.browser
@@ -227,3 +233,35 @@ def test_dragging_the_threshold_recuts_at_once_and_says_how_much_is_left(long):
     # The median, and never less than a few frames: others may be at work on this machine.
     frame_ms = statistics.median(page.evaluate(FRAME_GAPS))
     assert statistics.median(page.evaluate("window.cuts")) < max(DRAG_LIMIT_MS, 3 * frame_ms)
+
+
+CUT_VALUES = ("start_s", "end_s", "peak_s", "score", "label_prob")
+
+
+def test_the_page_cuts_as_python_does(browser):
+    """Oracle: cmhkf.flag_segments on random curves, thresholds, lengths and gaps."""
+    rng = np.random.default_rng(7)
+    page = browser.new_page()
+    script = (STATIC / "cut.js").read_text()
+    for n in (1, 2, 3, 17, 64, 300) * 12:
+        smooth = np.convolve(rng.random(n + 4), np.ones(5) / 5, "valid") if rng.random() < 0.7 else rng.random(n)
+        scores = np.round(np.clip(1.6 * (smooth - 0.2), 0, 1), 2)
+        probs = rng.dirichlet(np.ones(3), n).round(4)
+        probs[:, 0] = 1 - probs[:, 1:].sum(axis=1)
+        analysis = make_analysis(scores, class_probs=probs, duration_s=n * 2 / 3 + float(rng.random()) / 2)
+        cut = {
+            "threshold": round(float(rng.choice([rng.random(), 0, 1, 0.5])), 2),
+            "min_length_s": float(rng.choice([0, 0.5, 2, 5])),
+            "merge_gap_s": float(rng.choice([0, 0.7, 1, 3])),
+        }
+        curves = json.loads(json.dumps(timeline_curves(analysis)))
+        here = page.evaluate(f"([curves, cut]) => {{ {script}; return cutHere(curves, cut); }}", [curves, cut])
+        there = flag_segments(analysis, **cut, near_misses=True)
+        for mine, theirs in (
+            (here["segments"], [s for s in there if not s.near_miss]),
+            (here["near_misses"], [s for s in there if s.near_miss]),
+        ):
+            assert [s["label"] for s in mine] == [s.label for s in theirs], (n, cut)
+            for name in CUT_VALUES:
+                assert [s[name] for s in mine] == pytest.approx([getattr(s, name) for s in theirs], abs=2e-4), name
+    page.close()

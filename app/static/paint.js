@@ -191,12 +191,16 @@ function makePainter(canvas, colour) {
     pen.fillStyle = ink.sunk;
     pen.fillRect(0, lane.top, scene.width, lane.height);
     for (const still of scene.previews.strip(scene.view, scene.width, lane.height)) {
-      const room = Math.min(still.width, still.room - 1);
-      const cut = (room / still.width) * still.source.width; // its middle, where there is less room than picture
-      const left = still.source.x + (still.source.width - cut) / 2;
-      pen.drawImage(
-        still.image, left, still.source.y, cut, still.source.height, still.left, lane.top, room, lane.height,
-      ); // prettier-ignore
+      for (let done = 0; done < still.room - 1; done += still.width + 1) {
+        const at = still.left + done; // again and again where there is more room than picture
+        if (at > scene.width || at + still.width < 0) continue;
+        const room = Math.min(still.width, still.room - 1 - done);
+        const cut = (room / still.width) * still.source.width; // its middle, where there is less room
+        const left = still.source.x + (still.source.width - cut) / 2;
+        pen.drawImage(
+          still.image, left, still.source.y, cut, still.source.height, at, lane.top, room, lane.height,
+        ); // prettier-ignore
+      }
     }
   }
 

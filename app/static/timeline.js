@@ -58,22 +58,23 @@ function makeTimeline({ onSeek, onThreshold, now }) {
     });
   }
 
+  let blocks = []; // of the segment strip: made with each cut, moved with the view
+  function makeBlocks() {
+    const block = (className) => (segment) => ({ segment, made: make('span', className, segment.label) });
+    blocks = [...segments.near_misses.map(block('rv-block rv-near')), ...segments.segments.map(block('rv-block'))];
+    find('.rv-strip').replaceChildren(...blocks.map(({ made }) => made));
+  }
+
   function overlay() {
-    const strip = find('.rv-strip');
     [field.dataset.from, field.dataset.to] = view;
-    const block = (s, className) => {
-      if (s.end_s < view[0] || s.start_s > view[1]) return null;
-      const [from, to] = [clamp(toPx(s.start_s), -4, width()), clamp(toPx(s.end_s), 0, width() + 4)];
-      const made = make('span', className, to - from > 24 ? s.label : ''); // a cut-off letter says nothing
+    for (const { made, segment } of blocks) {
+      made.hidden = segment.end_s < view[0] || segment.start_s > view[1];
+      if (made.hidden) continue;
+      const [from, to] = [clamp(toPx(segment.start_s), -4, width()), clamp(toPx(segment.end_s), 0, width() + 4)];
       made.style.left = from + 'px';
       made.style.width = Math.max(3, to - from) + 'px';
-      return made;
-    };
-    const blocks = [
-      ...segments.near_misses.map((s) => block(s, 'rv-block rv-near')),
-      ...segments.segments.map((s) => block(s, 'rv-block')),
-    ];
-    strip.replaceChildren(...blocks.filter(Boolean));
+      made.classList.toggle('rv-slim', to - from < 24); // a cut-off letter says nothing
+    }
     place(now());
     placeThreshold();
   }
@@ -205,6 +206,7 @@ function makeTimeline({ onSeek, onThreshold, now }) {
       scoreName = name;
       view = [0, curves.duration_s];
       segments = { segments: [], near_misses: [] };
+      makeBlocks();
       hit.setAttribute('aria-valuemax', curves.duration_s.toFixed(2));
       redraw();
     },
@@ -217,6 +219,7 @@ function makeTimeline({ onSeek, onThreshold, now }) {
       const said = find('.rv-count').textContent;
       handle.querySelector('small').textContent = said;
       handle.setAttribute('aria-valuetext', threshold.toFixed(2) + ': ' + said);
+      makeBlocks();
       overlay();
       repaint();
     },
