@@ -9,19 +9,24 @@ from typing import Any
 import numpy as np
 
 from cmhkf.analysis import Analysis
+from cmhkf.segments import EXIT_MARGIN, NEAR_MISS_MARGIN
+from cmhkf.timeline import SNIPPET_FRAMES
 
-VERSION = 1  # in the file's name: a newer page never draws an older file
+VERSION = 2  # in the file's name: a newer page never draws an older file
 
 
 def timeline_curves(analysis: Analysis) -> dict[str, Any]:
     """Every lane of the timeline; lists of length N unless said otherwise.
 
+    `snippet_ratio` is the length of a snippet as a fraction of seconds.
+
     `similarity` and `probs` are [C][N], one row per class; `chosen` holds the class indices CVKA picked in any window;
     `level_db` is None without a sound track.
     """
-    level = analysis.audio_level_db
+    level, rate = analysis.audio_level_db, analysis.timeline.rate
     return {
         "snippet_s": analysis.timeline.snippet_s,
+        "snippet_ratio": [SNIPPET_FRAMES * rate.denominator, rate.numerator],
         "duration_s": analysis.timeline.duration_s,
         "classes": list(analysis.classes),
         "scores": short(analysis.scores),
@@ -31,7 +36,10 @@ def timeline_curves(analysis: Analysis) -> dict[str, Any]:
         "chosen": sorted({int(i) for i in analysis.top_classes.ravel()}),
         "saliency": short(analysis.saliency),
         "windowed": short(analysis.windowed_saliency),
+        "peaks_s": [round((int(i) + 0.5) * analysis.timeline.snippet_s, 3) for i in analysis.saliency_peaks],
         "windows_s": [[round(float(a), 3), round(float(b), 3)] for a, b in analysis.saliency_windows_s],
+        "exit_margin": EXIT_MARGIN,
+        "near_miss_margin": NEAR_MISS_MARGIN,
         "level_db": None if level is None else short(level, 1),
     }
 

@@ -12,14 +12,13 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
-from urllib.parse import quote
 
 import numpy as np
 
 from app.charts import curves_file
 from app.jobs import Job, Jobs
 from app.settings import Settings
-from app.store import Entry, Store
+from app.store import Entry, Store, file_url
 from cmhkf import Analysis, ConfigError, flag_segments
 from cmhkf.config import PRESETS
 from cmhkf.media import Clip, probe
@@ -100,7 +99,7 @@ class Desk:
             "trained": analyzer.trained if analyzer else None,
             "error": warming.error if warming and not analyzer else "",
             "max_upload_mb": self.settings.max_upload_mb,
-            "examples": [{"name": path.name, "url": _url(path)} for path in _examples()],
+            "examples": [{"name": path.name, "url": file_url(path)} for path in _examples()],
             "library": self.library(),
         }
 
@@ -215,7 +214,7 @@ class Desk:
         return {
             "sha256": clip.sha256,
             "name": clip.name,
-            "url": source and _url(source),
+            "url": source and file_url(source),
             "is_copy": source == made,
             "copy_job": job and job.id,
             "fps": float(clip.native_rate) if clip.native_rate else 24.0,
@@ -225,7 +224,7 @@ class Desk:
 
     def _shown(self, key: str, analysis: Analysis) -> dict[str, Any]:
         curves = curves_file(analysis, key, self.store.curves_dir)
-        return analysis_facts(analysis) | {"analysis_id": key, "curves_url": _url(curves)}
+        return analysis_facts(analysis) | {"analysis_id": key, "curves_url": file_url(curves)}
 
     def segments(
         self, analysis_id: str, threshold: float, *, min_length_s: float = 0.0, merge_gap_s: float = 1.0
@@ -306,8 +305,3 @@ def job_facts(job: Job) -> dict[str, Any]:
 
 def _examples() -> list[Path]:
     return sorted(EXAMPLES.glob("*.mp4"))
-
-
-def _url(path: Path) -> str:
-    """A file of the allowed folders, relative to the page so that a sub-path works."""
-    return "gradio_api/file=" + quote(str(path))

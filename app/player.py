@@ -15,8 +15,8 @@ import gradio as gr
 
 STATIC = Path(__file__).parent / "static"
 SCRIPTS = (
-    "basics", "transport", "lanes", "gutter", "timeline", "segments", "library", "tabs", "keys",
-    "page", "opening", "small", "why", "classes", "truth", "map_view", "map", "start",
+    "basics", "transport", "lanes", "paint", "previews", "gutter", "timeline", "minimap", "cut", "segments",
+    "library", "tabs", "keys", "page", "opening", "small", "why", "classes", "truth", "map_view", "map", "start",
 )  # fmt: skip
 """Joined in this order into the one function body that Gradio runs: parts first, then what joins them."""
 

@@ -125,6 +125,7 @@ def test_curves_are_what_the_analysis_says(desk, clip_file):
     assert curves["scores"] == pytest.approx(analysis.scores.tolist(), abs=5e-5)
     assert len(curves["similarity"]) == len(analysis.classes)
     assert [row[3] for row in curves["similarity"]] == pytest.approx(analysis.similarity[3].tolist(), abs=5e-5)
+    assert curves["peaks_s"] == pytest.approx((analysis.saliency_peaks + 0.5) * 2 / 3, abs=1e-3)
     assert curves["windows_s"] == pytest.approx(analysis.saliency_windows_s, abs=1e-3)
     assert curves["chosen"] == [1, 5]
     assert curves["duration_s"] == analysis.timeline.duration_s

@@ -41,7 +41,7 @@ const address = (url) => new URL(url, document.baseURI).href;
 //   moved(time)            the playback position               selected(s)     the segment there, or null
 //   laid({toPx, lanes, width})  the timeline's view changed    truth(spans)    the clip's ground truth, [] for none
 //   viewed(from, to)       the part of the timeline in view    lasso(times)    snippets chosen on the map, [] for none
-//   reviewed(answer)       `marks`: segments and decisions
+//   reviewed(answer)       `marks`: segments and decisions     film()          `timeline.previews.frameAt` has pictures
 const parts = [];
 const tell = (what, ...facts) => {
   for (const part of parts) part[what]?.(...facts);

@@ -6,9 +6,19 @@ function writeGutter(curves, lanes, scoreName) {
     made.title = hint;
     return made;
   };
+  const fold = (name, text, hint) => {
+    const made = make('button', 'rv-lane rv-fold', text);
+    made.type = 'button';
+    made.dataset.lane = name;
+    made.style.top = middle(lanes[name]) + 'px';
+    made.title = hint;
+    made.setAttribute('aria-expanded', String(!lanes[name].folded));
+    return made;
+  };
   const middle = (lane) => lane.top + lane.height / 2;
   const labels = [
     label('segments', STRIP_PX / 2, 'rv-lane'),
+    fold('film', 'pictures', 'One of each snippet, or of every few; the frame at the pointer is enlarged.'),
     label(
       scoreName,
       middle(lanes.score),
@@ -19,7 +29,10 @@ function writeGutter(curves, lanes, scoreName) {
   for (const value of [0, 0.5, 1])
     labels.push(label(value.toFixed(1), lanes.score.top + lanes.score.height * (1 - value / SCORE_TOP), 'rv-tick'));
   const rowPx = lanes.classes.height / curves.classes.length;
-  curves.classes.forEach((name, i) => {
+  const classes = fold('classes', lanes.classes.folded ? 'class similarity' : '', 'Class similarity, by picture and class text');
+  classes.setAttribute('aria-label', 'class similarity');
+  labels.push(classes);
+  if (!lanes.classes.folded) curves.classes.forEach((name, i) => {
     const chosen = curves.chosen.includes(i);
     const hint =
       name + ': similarity of picture and class text (Eq. 1)' + (chosen ? '; among the classes CVKA chose' : '');
@@ -27,18 +40,22 @@ function writeGutter(curves, lanes, scoreName) {
     row.classList.toggle('rv-chosen', chosen);
     labels.push(row);
   });
-  const saliency = label(
+  const saliency = fold(
+    'saliency',
     'video-text saliency',
-    middle(lanes.saliency),
-    'rv-lane',
-    "How well the picture matches the chosen class texts, laid on the sound's time axis; no sound is in it. Shaded: the windows round its peaks (AFAE). Line: average.",
+    "How well the picture matches the chosen class texts, laid on the sound's time axis; no sound is in it. Triangles: its peaks, shaded: the windows round them (AFAE). Line: average.",
   );
-  saliency.append(make('small', '', 'projected on audio'));
+  if (!lanes.saliency.folded) saliency.append(make('small', '', 'projected on audio'));
   labels.push(saliency);
-  if (lanes.sound)
-    labels.push(
-      label('sound level', middle(lanes.sound), 'rv-lane', 'dB re full scale, from ' + LEVEL_FLOOR_DB + ' up'),
-    );
+  labels.push(
+    fold('sound', 'sound', 'Waveform, as tall as its loudest moment. Line: level in dB re full scale.'),
+  );
+  if (curves.level_db && !lanes.sound.folded)
+    for (const [value, at] of [
+      ['0 dB', lanes.sound.top + 4],
+      [LEVEL_FLOOR_DB, lanes.sound.top + lanes.sound.height - 4],
+    ])
+      labels.push(label(value, at, 'rv-tick'));
   find('.rv-gutter').replaceChildren(...labels);
 }
 
@@ -50,7 +67,7 @@ function writeLegend(curves, scoreName) {
     ['flag-box', 'flagged'],
     ['miss-box', 'near miss'],
     ['heat-box', 'class similarity ' + low.toFixed(2) + ' to ' + high.toFixed(2)],
-    ['window-box', 'saliency window'],
+    ['peak-mark', 'saliency peak and window'],
   ];
   find('.rv-legend').replaceChildren(
     ...entries.map(([swatch, text]) => {
@@ -61,7 +78,17 @@ function writeLegend(curves, scoreName) {
   );
 }
 
-function writeReadout(curves, time, scoreName) {
+// What a lane has to say in words, where its picture would be.
+function writeWords(words, lanes) {
+  for (const [name, text] of Object.entries(words)) {
+    const place = find('.rv-said-' + name);
+    if (place.textContent !== text) place.textContent = text;
+    place.hidden = !text || lanes[name].folded;
+    place.style.top = lanes[name].top + lanes[name].height / 2 + 'px';
+  }
+}
+
+function writeReadout(curves, time, scoreName, still) {
   const i = clamp(Math.floor(time / curves.snippet_s), 0, curves.scores.length - 1);
   const probs = curves.probs.map((row, c) => [row[i], curves.classes[c]]).sort((a, b) => b[0] - a[0]);
   const lines = [
@@ -71,11 +98,41 @@ function writeReadout(curves, time, scoreName) {
     ['saliency', curves.saliency[i].toFixed(2)],
   ];
   if (curves.level_db) lines.push(['sound', curves.level_db[i].toFixed(0) + ' dB']);
-  find('.rv-readout').replaceChildren(
-    ...lines.map(([name, value]) => {
-      const row = make('span');
-      row.append(make('i', '', name), make('b', '', value));
-      return row;
-    }),
-  );
+  const rows = lines.map(([name, value]) => {
+    const row = make('span');
+    row.append(make('i', '', name), make('b', '', value));
+    return row;
+  });
+  if (still) {
+    const picture = make('div', 'rv-still');
+    Object.assign(picture.style, still.style);
+    picture.append(make('em', '', 'frame at ' + clock(still.time_s)));
+    rows.unshift(picture);
+  }
+  find('.rv-readout').replaceChildren(...rows);
+}
+
+// Lanes fold away at a click on their name; the browser remembers which.
+function makeFolds(onFold) {
+  const KEY = 'cmhkf-folded-lanes';
+  const folded = new Set((kept() ?? '').split(' ').filter(Boolean));
+  // In a frame of another site the browser may refuse to remember anything.
+  function kept(names) {
+    try {
+      return names === undefined ? localStorage.getItem(KEY) : localStorage.setItem(KEY, names);
+    } catch {
+      return null;
+    }
+  }
+  function bind() {
+    for (const button of element.querySelectorAll('.rv-fold'))
+      button.addEventListener('click', () => {
+        const { lane } = button.dataset;
+        if (!folded.delete(lane)) folded.add(lane);
+        kept([...folded].join(' '));
+        onFold();
+        find('.rv-fold[data-lane=' + lane + ']').focus();
+      });
+  }
+  return { folded, bind };
 }

@@ -36,7 +36,8 @@ function makeKeys(actions) {
     if (event.ctrlKey || event.metaKey || event.altKey || element.offsetParent === null) return true;
     if (dialog.open) return !['?', 'Escape'].includes(event.key);
     if (target.closest('input, textarea, select, [contenteditable]')) return event.key !== 'Escape';
-    if (target.closest('.rv-threshold, .rv-ownkeys')) return event.key.startsWith('Arrow') || event.key.startsWith('Page');
+    if (target.closest('.rv-threshold, .rv-ownkeys, .rv-pane'))
+      return event.key.startsWith('Arrow') || event.key.startsWith('Page');
     // A button reached by keyboard keeps Space and Enter; one that was clicked does not steal them.
     return (event.key === ' ' || event.key === 'Enter') && target.matches('button:focus-visible, a:focus-visible');
   }

@@ -62,10 +62,11 @@ async function showAnalysis(facts, visit) {
     throw new Error('The curves of this analysis are not there (' + response.status + '); analyse the clip again.');
   const curves = await response.json();
   if (open.visit !== visit) return;
-  await timeline.show(curves, scoreName);
+  open.curves = curves;
+  timeline.show(curves, scoreName);
   tell('opened', facts, curves);
   timeline.setThreshold(segments.cut().threshold, false);
-  await cutSoon();
+  cutSoon();
 }
 
 // The picture. A copy is asked for when the browser plays the sound but shows nothing, or nothing at all.
@@ -188,7 +189,7 @@ async function watchJob(id) {
 }
 
 function visitClip(clip) {
-  Object.assign(open, { clip, analysis: null, visit: open.visit + 1, copyAsked: false });
+  Object.assign(open, { clip, analysis: null, curves: null, visit: open.visit + 1, copyAsked: false });
   timeline.clear();
   tell('closed');
   showWork('Opening', '', null, null);

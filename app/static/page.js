@@ -1,11 +1,12 @@
 // The page: which view is shown, which clip is open, and who tells whom.
 const root = find('.rv');
 const video = find('.rv-video');
-const open = { clip: null, analysis: null, visit: 0, startAt: 0, copyAsked: false }; // what is on screen
+const open = { clip: null, analysis: null, curves: null, visit: 0, startAt: 0, copyAsked: false }; // what is on screen
 let status = { library: [], examples: [], model: 'queued', trained: null };
 
 const transport = makeTransport(video, onMove);
 const timeline = makeTimeline({ onSeek: transport.seek, onThreshold: onThreshold, now: transport.now });
+parts.push(timeline.previews, makeMinimap(timeline));
 const segments = makeSegments({
   onGo: goSegment,
   onCut: () => {
@@ -69,34 +70,33 @@ function walk(direction) {
   else say(direction > 0 ? 'No later segment' : 'No earlier segment');
 }
 
-// Segments are cut in Python. While the line is dragged, one question is under way and the newest waits.
-let cutting = false;
-let cutAgain = false;
-async function cutSoon() {
-  if (cutting) {
-    cutAgain = true;
-    return;
-  }
+// Segments are cut here at once, and by Python when the threshold rests.
+function showCut(answer) {
+  segments.show(answer);
+  segments.mark(transport.now());
+  tell('cut', answer);
+  select(segments.at(transport.now()) ?? null);
+  timeline.setSegments(answer);
+}
+let cutTimer = null;
+function cutSoon() {
+  if (!open.curves) return;
+  showCut({ analysis_id: open.analysis, ...cutHere(open.curves, segments.cut()) });
+  clearTimeout(cutTimer);
+  cutTimer = setTimeout(cutInPython, 150);
+}
+async function cutInPython() {
   const { analysis: key, visit } = open;
   if (!key) return;
-  cutting = true;
+  const asked = segments.cut();
+  const current = () => visit === open.visit && JSON.stringify(asked) === JSON.stringify(segments.cut());
   try {
-    const answer = await ask('flag', { analysis_id: key, ...segments.cut() });
-    if (visit === open.visit) {
-      segments.show(answer);
-      segments.mark(transport.now());
-      tell('cut', answer);
-      select(segments.at(transport.now()) ?? null);
-      await timeline.setSegments(answer);
-      keepAddress();
-    }
+    const answer = await ask('flag', { analysis_id: key, ...asked });
+    if (!current()) return;
+    showCut(answer);
+    keepAddress();
   } catch (error) {
-    find('.rv-count').textContent = error.message;
-  }
-  cutting = false;
-  if (cutAgain) {
-    cutAgain = false;
-    cutSoon();
+    if (current()) find('.rv-count').textContent = error.message;
   }
 }
 function onThreshold(value) {

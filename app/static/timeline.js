@@ -1,9 +1,9 @@
-// One time axis for every lane. Plotly draws the lanes; the cursor, the threshold, the segment strip and all pointer
+// One time axis for every lane. A canvas holds the lanes; the cursor, the threshold, the segment strip and all pointer
 // work lie above it as plain elements, so that playback moves one CSS transform and never redraws.
 const MIN_VIEW_S = 0.5;
+const [STILL_PX, SMALL_STILL_PX] = [126, 78]; // height of the picture at the pointer
 
 function makeTimeline({ onSeek, onThreshold, now }) {
-  const plot = find('.rv-plot');
   const lanesBox = find('.rv-lanes');
   const field = find('.rv-field');
   const hit = find('.rv-hit');
@@ -15,44 +15,66 @@ function makeTimeline({ onSeek, onThreshold, now }) {
   let threshold = 0.5;
   let view = [0, 1];
   let scoreName = 'score';
+  let fieldPx = 0;
+  let laidMute = false; // whether the lanes were laid out for a clip without a sound track
+  const folds = makeFolds(() => redraw());
+  const previews = makePreviews({ onReady: () => (previews.mute() === laidMute ? repaint() : redraw()) });
 
   const gutter = () => parseFloat(getComputedStyle(lanesBox).getPropertyValue('--rv-gutter'));
-  const width = () => field.clientWidth;
+  const width = () => fieldPx; // measured when it changes: asking the page at every frame costs a layout
   const toPx = (time) => ((time - view[0]) / (view[1] - view[0])) * width();
   const toTime = (px) => view[0] + (px / width()) * (view[1] - view[0]);
   const colour = (name) =>
     getComputedStyle(lanesBox)
       .getPropertyValue('--rv-' + name)
       .trim();
+  const painter = makePainter(find('.rv-plot canvas'), colour);
 
-  async function redraw() {
+  function redraw() {
     if (!curves || !lanesBox.clientWidth) return;
-    const plotly = await loadPlotly();
-    const laid = layLanes(curves);
+    laidMute = previews.mute();
+    const laid = layLanes(curves, folds.folded, laidMute);
     lanes = laid.lanes;
     lanesBox.style.height = laid.height + 'px';
+    fieldPx = field.clientWidth;
     writeGutter(curves, lanes, scoreName);
+    folds.bind();
     writeLegend(curves, scoreName);
-    const size = { width: lanesBox.clientWidth, height: laid.height, gutter: gutter() };
-    const layout = makeLayout(curves, lanes, { ...size, view, colour });
-    await plotly.react(plot, makeTraces(curves, segments, colour), layout, { staticPlot: true });
+    painter.prepare(curves, lanes);
     overlay();
+    repaint();
+  }
+
+  let painting = false;
+  function repaint() {
+    if (painting || !curves) return;
+    painting = true;
+    requestAnimationFrame(() => {
+      painting = false;
+      if (!curves || !fieldPx) return;
+      const height = lanesBox.clientHeight;
+      painter.draw({ curves, lanes, view, segments, previews, width: fieldPx, height, left: gutter() });
+      writeWords(previews.words(), lanes);
+    });
+  }
+
+  let blocks = []; // of the segment strip: made with each cut, moved with the view
+  function makeBlocks() {
+    const block = (className) => (segment) => ({ segment, made: make('span', className, segment.label) });
+    blocks = [...segments.near_misses.map(block('rv-block rv-near')), ...segments.segments.map(block('rv-block'))];
+    find('.rv-strip').replaceChildren(...blocks.map(({ made }) => made));
   }
 
   function overlay() {
-    const strip = find('.rv-strip');
-    const block = (s, className) => {
-      const made = make('span', className, s.label);
-      const [from, to] = [clamp(toPx(s.start_s), -4, width()), clamp(toPx(s.end_s), 0, width() + 4)];
+    [field.dataset.from, field.dataset.to] = view;
+    for (const { made, segment } of blocks) {
+      made.hidden = segment.end_s < view[0] || segment.start_s > view[1];
+      if (made.hidden) continue;
+      const [from, to] = [clamp(toPx(segment.start_s), -4, width()), clamp(toPx(segment.end_s), 0, width() + 4)];
       made.style.left = from + 'px';
       made.style.width = Math.max(3, to - from) + 'px';
-      made.hidden = s.end_s < view[0] || s.start_s > view[1];
-      return made;
-    };
-    strip.replaceChildren(
-      ...segments.near_misses.map((s) => block(s, 'rv-block rv-near')),
-      ...segments.segments.map((s) => block(s, 'rv-block')),
-    );
+      made.classList.toggle('rv-slim', to - from < 24); // a cut-off letter says nothing
+    }
     place(now());
     placeThreshold();
     tell('laid', { toPx, lanes, width: width() });
@@ -76,23 +98,14 @@ function makeTimeline({ onSeek, onThreshold, now }) {
 
   const zoomed = () => curves && view[1] - view[0] < curves.duration_s - 1e-6;
 
-  let drawing = false;
   function setView(from, to) {
+    if (!curves) return;
     const span = clamp(to - from, Math.min(MIN_VIEW_S, curves.duration_s), curves.duration_s);
     const start = clamp(from, 0, curves.duration_s - span);
     view = [start, start + span];
     overlay();
-    if (drawing) return;
-    drawing = true;
-    requestAnimationFrame(async () => {
-      drawing = false;
-      const { tickvals, ticktext } = timeTicks(view, width());
-      await window.Plotly.relayout(plot, {
-        'xaxis.range': [...view],
-        'xaxis.tickvals': tickvals,
-        'xaxis.ticktext': ticktext,
-      });
-    });
+    repaint();
+    tell('viewed', ...view);
   }
 
   function zoom(factor, around = now()) {
@@ -112,10 +125,10 @@ function makeTimeline({ onSeek, onThreshold, now }) {
     handle.querySelector('b').textContent = threshold.toFixed(2);
   }
 
-  function setThreshold(value, tell = true) {
+  function setThreshold(value, heard = true) {
     threshold = Math.round(clamp(value, 0, 1) * 100) / 100;
     if (curves) placeThreshold();
-    if (tell) onThreshold(threshold);
+    if (heard) onThreshold(threshold);
   }
 
   function point(event) {
@@ -127,9 +140,9 @@ function makeTimeline({ onSeek, onThreshold, now }) {
     if (!curves) return;
     const { px, time } = point(event);
     find('.rv-pointer').style.transform = 'translateX(' + px + 'px)';
-    writeReadout(curves, time, scoreName);
+    writeReadout(curves, time, scoreName, previews.frameAt(time, width() < 500 ? SMALL_STILL_PX : STILL_PX));
     const left = px + gutter();
-    const flip = left + 170 > lanesBox.clientWidth;
+    const flip = left + readout.offsetWidth + 16 > lanesBox.clientWidth;
     readout.style.transform =
       'translateX(' + (flip ? left - 12 : left + 12) + 'px)' + (flip ? ' translateX(-100%)' : '');
     lanesBox.classList.add('rv-hover');
@@ -168,12 +181,14 @@ function makeTimeline({ onSeek, onThreshold, now }) {
   };
   handle.addEventListener('pointerdown', (event) => {
     handle.setPointerCapture(event.pointerId);
+    handle.classList.add('rv-held');
     handle.focus();
     event.preventDefault();
   });
   handle.addEventListener('pointermove', (event) => {
     if (curves && handle.hasPointerCapture(event.pointerId)) setThreshold(thresholdAt(event));
   });
+  handle.addEventListener('lostpointercapture', () => handle.classList.remove('rv-held'));
   handle.addEventListener('keydown', (event) => {
     const by = { ArrowUp: 0.01, ArrowRight: 0.01, ArrowDown: -0.01, ArrowLeft: -0.01, PageUp: 0.1, PageDown: -0.1 }[
       event.key
@@ -188,24 +203,30 @@ function makeTimeline({ onSeek, onThreshold, now }) {
   new MutationObserver(() => redraw()).observe(document.body, { attributes: true, attributeFilter: ['class'] });
 
   return {
-    async show(data, name) {
+    show(data, name) {
       curves = data;
       scoreName = name;
       view = [0, curves.duration_s];
       segments = { segments: [], near_misses: [] };
+      makeBlocks();
       hit.setAttribute('aria-valuemax', curves.duration_s.toFixed(2));
-      await redraw();
+      redraw();
     },
     clear() {
       curves = null;
     },
-    async setSegments(answer) {
+    setSegments(answer) {
       segments = answer;
-      if (!curves || !plot.data) return;
+      if (!curves) return;
+      const said = find('.rv-count').textContent;
+      handle.querySelector('small').textContent = said;
+      handle.setAttribute('aria-valuetext', threshold.toFixed(2) + ': ' + said);
+      makeBlocks();
       overlay();
-      const [flagged, missed] = [segmentBoxes(answer.segments), segmentBoxes(answer.near_misses)];
-      await window.Plotly.restyle(plot, { x: [flagged.x, missed.x], y: [flagged.y, missed.y] }, FLAG_TRACES);
+      repaint();
     },
+    previews,
+    view: () => view,
     move,
     zoom,
     pan,
