@@ -11,21 +11,24 @@ from gradio.themes import Base
 
 from app.desk import EXAMPLES, Desk
 from app.doors import Doors, PageAsks
+from app.library import Library
+from app.library_asks import LibraryAsks, sweep_now_and_then
 from app.player import STATIC, ReviewPlayer
 
 PLOTLY_JS = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 
-STYLES = ("theme", "opening", "clip", "timeline", "narrow")  # in the order of the cascade
+STYLES = ("theme", "opening", "library", "clip", "timeline", "narrow")  # in the order of the cascade
 HOUR_S, DAY_S = 3600, 86400  # how often, and after what time, what scripts uploaded is cleared away
 
 
-def build_ui(desk: Desk) -> gr.Blocks:
+def build_ui(desk: Desk, library: Library) -> gr.Blocks:
     """The page and its public listeners: /analyze, /segments and /library."""
     doors = Doors(desk)
     with gr.Blocks(
         title="CMHKF Review", analytics_enabled=False, fill_width=True, delete_cache=(HOUR_S, DAY_S)
     ) as page:
-        ReviewPlayer(PageAsks(desk).functions(), plotly_js=f"gradio_api/file={PLOTLY_JS}")
+        asks = [*PageAsks(desk).functions(), *LibraryAsks(library).functions()]
+        ReviewPlayer(asks, plotly_js=f"gradio_api/file={PLOTLY_JS}")
         api(doors.library, api_name="library", concurrency_limit=4)
         api(doors.segments, api_name="segments", concurrency_limit=4)
         video = gr.File(visible=False, label="video")
@@ -41,7 +44,8 @@ def build_ui(desk: Desk) -> gr.Blocks:
 def serve(desk: Desk) -> None:
     """Launch the page and block until it is stopped."""
     settings = desk.settings
-    page = build_ui(desk).queue(max_size=32)
+    library = Library(desk)
+    page = build_ui(desk, library).queue(max_size=32)
     page.launch(
         server_name=settings.host,
         server_port=settings.port,
@@ -59,4 +63,5 @@ def serve(desk: Desk) -> None:
         prevent_thread_lock=True,
     )
     desk.warm_up()
+    sweep_now_and_then(library)
     page.block_thread()

@@ -22,9 +22,11 @@ function showModel() {
 }
 
 async function refresh() {
-  status = await ask('status');
+  const [model, shelf] = await Promise.all([ask('status'), ask('library')]);
+  status = { ...model, ...shelf };
   showModel();
   library.show(status.library, open);
+  library.showKept(status.keep_days);
 }
 
 function showTrust(facts) {
@@ -39,6 +41,7 @@ function showTrust(facts) {
     ['Took', facts.elapsed_s.toFixed(1) + ' s'],
     ['Recipe', facts.recipe_hash],
   ];
+  if (facts.calibration) rows.push(['Threshold calibration', facts.calibration]);
   find('.rv-trust').replaceChildren(
     ...rows.map(([name, value]) => {
       const row = make('div', name === 'Head' && !facts.trained ? 'rv-warn' : '');
@@ -237,25 +240,58 @@ async function take(work) {
     if (open.visit !== visit) await refresh();
     else await openClip(analysis_id ? { analysis_id } : { clip });
   } catch (error) {
-    showHome(error.message);
+    if (open.visit === visit) showHome(error.message);
+    else say(error.message);
   }
 }
 function takeExample(name) {
   return take(() => ask('take_example', { name }));
 }
-function takeFile(blob) {
-  showHome();
-  if (blob.size > status.max_upload_mb * 1e6)
-    return showHome(
-      blob.name + ' has ' + Math.round(blob.size / 1e6) + ' MB; this server accepts ' + status.max_upload_mb + ' MB.',
-    );
-  return take(async () => {
-    const stored = await library.upload(blob, (loaded, total) => {
-      find('.rv-said').textContent =
-        loaded < total
-          ? 'Uploading ' + blob.name + ': ' + Math.round((100 * loaded) / total) + ' %'
-          : 'Reading ' + blob.name + '…';
-    });
-    return ask('take_upload', { upload: stored, name: blob.name });
-  });
+
+// What was dropped or chosen: a single video opens, several are taken in while the user does something else.
+const listed = ({ clip }) => ask('analyse', { clip }).then(refresh);
+function takeFiles(files, leftOut) {
+  const others = leftOut ? leftOut + (leftOut === 1 ? ' file is' : ' files are') + ' no video and left out.' : '';
+  if (!files.length) return others && showHome('There is no video in this folder. ' + others);
+  if (files.length === 1) {
+    showHome();
+    const told = (text) => {
+      find('.rv-said').textContent = text;
+    };
+    return take(() => uploads.add(files[0], { onText: told, onLate: listed }));
+  }
+  library.open();
+  const text = files.length + ' videos are taken in one after another and listed in the library. ' + others;
+  find('.rv-said').textContent = text;
+  say(text);
+  for (const file of files) uploads.add(file, { onLate: listed }).then(listed).catch((error) => say(error.message));
+}
+
+// What the rows of the library do.
+async function analyseListed({ clip }) {
+  try {
+    await ask('analyse', { clip });
+    await refresh();
+    if (clip === open.clip) await openClip({ clip }, transport.now());
+  } catch (error) {
+    say(error.message);
+  }
+}
+function cancelListed({ work }) {
+  return ask('cancel', { job: work.job }).then(refresh).catch((error) => say(error.message));
+}
+async function leaveRemoved(clip, name) {
+  if (clip === open.clip) showHome();
+  await refresh();
+  say(name + ' was removed');
+  (find('.rv-shelf .rv-entry') ?? find('.rv-drop')).focus({ preventScroll: true });
+}
+
+// The server is there again: what was broken off is asked for anew.
+async function comeBack() {
+  if (root.dataset.view === 'loading') return start();
+  await refresh();
+  const broken = root.dataset.work !== 'none' || find('.rv-novideo').textContent;
+  if (!open.clip) showHome();
+  else if (broken) await openClip(open.analysis ? { analysis_id: open.analysis } : { clip: open.clip }, transport.now());
 }
