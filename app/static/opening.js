@@ -294,4 +294,5 @@ async function comeBack() {
   const broken = root.dataset.work !== 'none' || find('.rv-novideo').textContent;
   if (!open.clip) showHome();
   else if (broken) await openClip(open.analysis ? { analysis_id: open.analysis } : { clip: open.clip }, transport.now());
+  else cutSoon();
 }
