@@ -21,11 +21,30 @@ STOP_S = 20.0  # how long a removal waits for the clip's work to end; loading a 
 log = logging.getLogger(__name__)
 
 
+class Progress(Protocol):
+    """How far the review of an analysis is."""
+
+    @property
+    def reviewer(self) -> str:
+        """Who decided last."""
+        ...
+
+    @property
+    def n_decided(self) -> int:
+        """Segments with a decision."""
+        ...
+
+    @property
+    def n_left(self) -> int:
+        """Segments without one."""
+        ...
+
+
 class Reviews(Protocol):
     """What people decided, as far as the library shows it."""
 
-    def progress(self, sha256: str, analysis_id: str) -> dict[str, Any] | None:
-        """{left: segments without a decision, decided: those with one, reviewer}, or None where nothing is known."""
+    def progress_of(self, sha256: str, analysis_id: str) -> Progress | None:
+        """How far the review is; None when nobody decided anything."""
         ...
 
     def forget(self, sha256: str) -> None:
@@ -66,14 +85,15 @@ class Library:
     def _shown(self, entry: dict[str, Any], job: Job | None, end: float) -> dict[str, Any]:
         key = entry["analysis_id"]
         glance = self._glance(key, end) if key else None
-        review = self._reviews.progress(entry["clip"], key) if key and self._reviews else None
+        unread = not key or bool(glance and glance.error)
+        review = self._reviews.progress_of(entry["clip"], key) if key and self._reviews else None
         return entry | {
             "seen": glance is not None,
             "segments": glance.n_segments if glance else None,
             "label": glance.label if glance else None,
             "error": glance.error if glance else "",
-            "work": job_facts(job) if job and not key and job.state not in ("done", "cancelled") else None,
-            "review": review,
+            "work": job_facts(job) if job and unread and job.state not in ("done", "cancelled") else None,
+            "review": review and {"left": review.n_left, "decided": review.n_decided, "reviewer": review.reviewer},
         }
 
     def _glance(self, key: str, end: float) -> Glance | None:
@@ -82,10 +102,9 @@ class Library:
             try:
                 found = flag_segments(self._desk.store.load(key))
             except CmhkfError as error:
-                self._glances[key] = Glance(error=str(error))
-            else:
-                top = max(found, key=lambda segment: segment.score, default=None)
-                self._glances[key] = Glance(len(found), top and top.label)
+                return Glance(error=str(error))  # not kept: the clip may be analysed again
+            top = max(found, key=lambda segment: segment.score, default=None)
+            self._glances[key] = Glance(len(found), top and top.label)
         return self._glances.get(key)
 
     def remove(self, sha256: str, *, decisions: bool = False) -> None:

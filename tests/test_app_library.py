@@ -5,6 +5,7 @@ import pickle
 import time
 from dataclasses import fields, replace
 from datetime import datetime, timedelta, timezone
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -65,9 +66,9 @@ class Notes:
     def __init__(self):
         self.decided = {}
 
-    def progress(self, sha256, analysis_id):
+    def progress_of(self, sha256, analysis_id):
         decided = self.decided.get(sha256)
-        return None if decided is None else {"left": 2 - decided, "decided": decided, "reviewer": "Ann"}
+        return None if decided is None else SimpleNamespace(n_left=2 - decided, n_decided=decided, reviewer="Ann")
 
     def forget(self, sha256):
         self.decided.pop(sha256, None)
@@ -124,6 +125,8 @@ def test_an_analysis_that_cannot_be_read_is_named_and_stops_no_list(desk, clip_f
     entries = {entry["analysis_id"]: entry for entry in Library(desk).listing()["library"]}
     assert "no such file" in entries.pop(lost)["error"]
     assert [entry["segments"] for entry in entries.values()] == [2]
+    analysed(desk, clip_file), analysed(desk, other_file)  # the lost one anew, the other is known
+    assert [entry["error"] for entry in Library(desk).listing()["library"]] == ["", ""]
 
 
 def test_a_long_list_is_answered_at_once_and_completed_later(desk, tmp_path, monkeypatch):

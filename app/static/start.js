@@ -69,10 +69,11 @@ async function start() {
   else showHome();
 }
 // While the model loads, a clip of the list is analysed or some were not looked into, the list is kept up to date.
+const underWay = (entry) => ['waiting', 'analysing'].includes(stateOf(entry));
 async function keepFresh() {
   while (element.isConnected) {
     await pause(status.complete === false ? 200 : 1500);
-    if (['queued', 'running'].includes(status.model) || !status.complete || status.library.some((entry) => entry.job))
+    if (['queued', 'running'].includes(status.model) || !status.complete || status.library.some(underWay))
       await refresh().catch(() => {});
   }
 }

@@ -20,7 +20,10 @@ function makeUploads({ limitMb }) {
         fail(new Error(request.status === 413 ? tooLarge : 'The upload failed (' + request.status + ').'));
       });
       request.addEventListener('error', () => fail(new Error('The upload failed: the server does not answer.')));
-      request.addEventListener('abort', () => fail(new Error('The upload was cancelled.')));
+      request.addEventListener('abort', () => {
+        item.row.remove();
+        fail(new Error('The upload was cancelled.'));
+      });
       item.stop = () => request.abort();
       request.open('POST', address('gradio_api/upload'));
       request.send(form);
@@ -92,7 +95,7 @@ function makeUploads({ limitMb }) {
     retry.type = away.type = 'button';
     retry.addEventListener('click', () => begin(item));
     away.addEventListener('click', () => {
-      if (item.stop) return item.stop();
+      if (item.state === 'busy') return item.stop();
       const place = waiting.indexOf(item);
       if (place >= 0) waiting.splice(place, 1);
       leave(item);
