@@ -16,6 +16,13 @@ MANY = 500
 TALLY = "document.querySelector('.rv-tally').textContent"
 
 
+class Slow(Server):
+    """Four seconds for each analysis, so that there is something to wait for and to cancel."""
+
+    def environment(self):
+        return super().environment() | {"CMHKF_FAKE_DELAY_S": "0.4"}
+
+
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     """A server whose library holds 500 clips already; clip i peaks at 0.3 + i / 1000, every tenth is not analysed."""
@@ -28,7 +35,7 @@ def server(tmp_path_factory):
         clip = store.add_clip(probed, f"gate {i % 7} camera {i:03d}.mp4", move=True)
         if i % 10:
             store.save(make_analysis([0.1, 0.3 + i / 1000], duration_s=10.0 + i, clip=clip))
-    made = Server(home)
+    made = Slow(home)
     yield made
     made.stop()
     assert "Traceback" not in made.said()
@@ -126,8 +133,6 @@ def test_several_videos_at_once_each_fails_alone_and_nothing_blocks(watched, thr
     assert page.inner_text(".rv-title") == "gate 2 camera 499.mp4"
     failed.locator(".rv-away").click()
     page.wait_for_selector(".rv-queue", state="hidden")
-    watched.faults = [fault for fault in watched.faults if "camera" not in fault]
-    page.wait_for_timeout(100)
 
 
 def test_a_folder_brings_its_videos_and_names_what_it_leaves_out(watched, three, tmp_path):
@@ -148,6 +153,7 @@ def test_removal_says_what_goes_and_really_takes_it_away(watched, server, three)
     watched.upload(three[2])
     watched.wait_result()
     page = watched.page
+    page.wait_for_url("**clip=*")
     clip = page.url.split("clip=")[1].split("&")[0]
     assert list(server.home.rglob(f"{clip}*"))
     row(page, "yard 2.mp4").locator(".rv-away").click()
@@ -172,8 +178,7 @@ def test_the_list_cancels_and_begins_again_without_opening(watched, tmp_path):
     page = ready(watched)
     files = [make_video(tmp_path / f"dock {i}.mp4", seconds=6 + i) for i in range(2)]
     page.set_input_files(".rv-file", [str(file) for file in files])
-    waiting = page.locator(".rv-is-waiting:has-text('dock 1.mp4')")
-    waiting.locator("text=Cancel").click()
+    row(page, "dock 1.mp4").locator("text=Cancel").click()
     unseen = page.locator(".rv-is-unseen:has-text('dock 1.mp4')")
     unseen.locator("text=Analyse").click()
     page.wait_for_selector(".rv-is-todo:has-text('dock 1.mp4')")
@@ -240,7 +245,7 @@ def test_the_drawer_fits_small_screens(browser, server, width, height):
     assert box["width"] <= 0.9 * width
     assert box["y"] + box["height"] <= height + 1
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    page.mouse.click(width - 20, height - 20)
+    page.mouse.click(width - 8, height / 2)
     page.wait_for_selector(".rv-library", state="hidden")
     page.close()
     assert watched.faults == []
