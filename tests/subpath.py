@@ -12,7 +12,9 @@ class SubPath:
     """Serves `target` below `prefix`, and nothing else; everything streams."""
 
     def __init__(self, target, prefix):
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), handler(urlsplit(target).netloc, prefix))
+        self.outside = []  # addresses asked for that are not below the prefix
+        kind = handler(urlsplit(target).netloc, prefix, self.outside)
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), kind)
         self.server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}{prefix}/"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
@@ -22,10 +24,11 @@ class SubPath:
         self.server.server_close()
 
 
-def handler(netloc, prefix):
+def handler(netloc, prefix, outside):
     class Handler(BaseHTTPRequestHandler):
         def pass_on(self):
             if not self.path.startswith(prefix + "/"):
+                outside.append(self.path)
                 return self.send_error(404, "outside the sub-path")
             body = self.rfile.read(int(self.headers.get("content-length") or 0))
             headers = {k: v for k, v in self.headers.items() if k.lower() not in HOP}

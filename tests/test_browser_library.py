@@ -1,4 +1,7 @@
-"""The library in Chromium: many videos at once, finding, removing, a server that goes away, and a list of 500."""
+"""The library in Chromium: many videos at once, finding, removing, a server that goes away, and a list of 500.
+
+Made videos of one length are the same clip, so every test has lengths of its own.
+"""
 
 import time
 
@@ -13,6 +16,7 @@ from app.store import Store
 pytestmark = pytest.mark.browser
 
 MANY = 500
+LONG_MS = 60000  # for work that a busy machine draws out
 TALLY = "document.querySelector('.rv-tally').textContent"
 
 
@@ -55,6 +59,11 @@ def names(page):
     return page.locator(".rv-shelf .rv-name").all_inner_texts()
 
 
+def shown(page, count):
+    script = "n => document.querySelectorAll('.rv-shelf .rv-name').length === n"
+    page.wait_for_function(script, arg=count, timeout=LONG_MS)
+
+
 def ready(watched):
     watched.page.wait_for_selector('.rv:not([data-view="loading"])')
     watched.page.wait_for_function(f"{TALLY} !== ''")
@@ -70,17 +79,17 @@ def violations(page):
 def test_five_hundred_clips_are_found_sorted_and_filtered_at_once(watched):
     page = ready(watched)
     page.wait_for_function(f"{TALLY} === '{MANY}'")
-    page.wait_for_function("!document.querySelector('.rv-shelf').textContent.includes('undefined')")
     begun = page.evaluate("performance.now()")
-    page.fill(".rv-sift [name=q]", "camera 12 gate")
+    page.fill(".rv-sift [name=q]", "12 camera")
     spent_ms = page.evaluate("t => performance.now() - t", begun)
-    assert sorted(names(page)) == [f"gate {i % 7} camera {i}.mp4" for i in range(120, 130)]
-    assert page.inner_text(".rv-tally") == f"10 of {MANY}"
+    expected = [f"gate {i % 7} camera {i:03d}.mp4" for i in range(MANY) if "12" in f"{i:03d}"]
+    assert sorted(names(page)) == sorted(expected)
+    assert page.inner_text(".rv-tally") == f"{len(expected)} of {MANY}"
     assert spent_ms < 1000
-    page.select_option(".rv-sift [name=sort]", "peak")
-    assert names(page)[0] == "gate 3 camera 129.mp4"
     page.select_option(".rv-sift [name=sort]", "name")
-    assert names(page)[0] == "gate 0 camera 126.mp4"
+    assert names(page) == sorted(expected)
+    page.select_option(".rv-sift [name=sort]", "peak")
+    assert names(page)[:2] == ["gate 6 camera 412.mp4", "gate 4 camera 312.mp4"]
     page.fill(".rv-sift [name=q]", "")
     page.select_option(".rv-sift [name=sort]", "duration")
     assert names(page)[:2] == ["gate 2 camera 499.mp4", "gate 1 camera 498.mp4"]
@@ -102,11 +111,13 @@ def test_what_is_looked_for_is_in_the_address_and_survives_a_reload(watched):
     page.select_option(".rv-sift [name=state]", "todo")
     page.fill(".rv-sift [name=min]", "0.7")
     page.wait_for_url("**q=gate+3&sort=peak&class=fighting&state=todo&min=0.7**")
-    before = names(page)
-    assert before == [f"gate 3 camera {i}.mp4" for i in range(MANY - 1, 399, -1) if i % 7 == 3 and i % 10]
+    expected = [f"gate {i % 7} camera {i}.mp4" for i in range(MANY - 1, 399, -1) if i % 10]
+    before = [name for name in expected if "3" in name]
+    shown(page, len(before))
+    assert names(page) == before
     page.reload()
     ready(watched)
-    page.wait_for_function("n => document.querySelectorAll('.rv-shelf .rv-name').length === n", arg=len(before))
+    shown(page, len(before))
     assert names(page) == before
     assert page.inner_text(".rv-sift summary") == "Filters (3)"
     page.fill(".rv-sift [name=q]", "no such clip")
@@ -129,7 +140,7 @@ def test_several_videos_at_once_each_fails_alone_and_nothing_blocks(watched, thr
     row(page, "gate 2 camera 499.mp4").locator(".rv-entry").click()  # meanwhile something else is reviewed
     page.wait_for_selector(".rv-plot .main-svg")
     for i in range(3):
-        page.wait_for_selector(f".rv-is-todo:has-text('yard {i}.mp4'):has-text('car accident')")
+        page.wait_for_selector(f".rv-is-todo:has-text('yard {i}.mp4'):has-text('car accident')", timeout=LONG_MS)
     assert page.inner_text(".rv-title") == "gate 2 camera 499.mp4"
     failed.locator(".rv-away").click()
     page.wait_for_selector(".rv-queue", state="hidden")
@@ -141,12 +152,12 @@ def test_a_folder_brings_its_videos_and_names_what_it_leaves_out(watched, three,
     inner.mkdir(parents=True)
     (tmp_path / "footage" / "notes.txt").write_text("notes")
     for i in range(2):
-        make_video(inner / f"lobby {i}.mp4", seconds=2 + i)
+        make_video(inner / f"lobby {i}.mp4", seconds=1 + i)
     page.set_input_files(".rv-folder", str(tmp_path / "footage"))
     assert "2 videos" in page.inner_text(".rv-said")
     assert "1 file is no video" in page.inner_text(".rv-said")
-    page.wait_for_selector(".rv-shelf .rv-item:has-text('lobby 1.mp4')")
-    page.wait_for_selector(".rv-is-todo:has-text('lobby 1.mp4')")
+    page.wait_for_selector(".rv-shelf .rv-item:has-text('lobby 1.mp4')", timeout=LONG_MS)
+    page.wait_for_selector(".rv-is-todo:has-text('lobby 1.mp4')", timeout=LONG_MS)
 
 
 def test_removal_says_what_goes_and_really_takes_it_away(watched, server, three):
@@ -179,14 +190,13 @@ def test_the_list_cancels_and_begins_again_without_opening(watched, tmp_path):
     files = [make_video(tmp_path / f"dock {i}.mp4", seconds=6 + i) for i in range(2)]
     page.set_input_files(".rv-file", [str(file) for file in files])
     row(page, "dock 1.mp4").locator("text=Cancel").click()
-    unseen = page.locator(".rv-is-unseen:has-text('dock 1.mp4')")
-    unseen.locator("text=Analyse").click()
-    page.wait_for_selector(".rv-is-todo:has-text('dock 1.mp4')")
+    page.locator(".rv-is-unseen:has-text('dock 1.mp4') .rv-link").click()
+    page.wait_for_selector(".rv-is-todo:has-text('dock 1.mp4')", timeout=LONG_MS)
     assert page.get_attribute(".rv", "data-view") == "home"
 
 
 def test_a_lost_server_is_said_and_the_page_goes_on_when_it_is_back(watched, server, tmp_path):
-    file = make_video(tmp_path / "stairs.mp4", seconds=7)
+    file = make_video(tmp_path / "stairs.mp4", seconds=8)
     watched.upload(file)
     page = watched.page
     page.wait_for_selector(".rv-stagename:has-text('Looking')")

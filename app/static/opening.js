@@ -21,8 +21,13 @@ function showModel() {
   model.dataset.state = untrained ? 'untrained' : status.model;
 }
 
+let refreshesBegun = 0;
+let refreshShown = 0;
 async function refresh() {
+  const mine = ++refreshesBegun;
   const [model, shelf] = await Promise.all([ask('status'), ask('library')]);
+  if (mine < refreshShown) return; // overtaken by a newer one
+  refreshShown = mine;
   status = { ...model, ...shelf };
   showModel();
   library.show(status.library, open);
