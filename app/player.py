@@ -16,7 +16,8 @@ import gradio as gr
 STATIC = Path(__file__).parent / "static"
 SCRIPTS = (
     "basics", "transport", "lanes", "gutter", "timeline", "segments", "files", "uploads", "sift", "shelf", "removal",
-    "library", "online", "tabs", "keys", "page", "opening", "start",
+    "library", "online", "tabs", "keys", "page", "opening", "intake",
+    "start",
 )  # fmt: skip
 """Joined in this order into the one function body that Gradio runs: parts first, then what joins them."""
 
