@@ -16,7 +16,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from app.charts import curves_file
-from app.jobs import Job, Jobs
+from app.gpu import on_gpu
+from app.jobs import Job, Jobs, job_facts
 from app.settings import Settings
 from app.store import Entry, Store, file_url
 from cmhkf import Analysis, ConfigError, flag_segments
@@ -78,6 +79,7 @@ class Desk:
         self._analysing = Jobs("analyses")
         self._copying = Jobs("playback copies")
         self._warming: Job | None = None
+        self._steps = on_gpu(self._analyzer_steps)
 
     def warm_up(self) -> None:
         """Begin to load the analyzer, so that the first clip need not wait for it."""
@@ -91,7 +93,7 @@ class Desk:
     # What the page shows -------------------------------------------------------------------------------------------
 
     def status(self) -> dict[str, Any]:
-        """The model's state, the examples and the library."""
+        """The model's state and the examples."""
         analyzer, warming = self._analyzers.get(self.settings.preset), self._warming
         return {
             "preset": self.settings.preset,
@@ -100,7 +102,6 @@ class Desk:
             "error": warming.error if warming and not analyzer else "",
             "max_upload_mb": self.settings.max_upload_mb,
             "examples": [{"name": path.name, "url": file_url(path)} for path in _examples()],
-            "library": self.library(),
         }
 
     def library(self) -> list[dict[str, Any]]:
@@ -171,10 +172,16 @@ class Desk:
         if known := self.store.find(clip.sha256, analyzer.model_id, analyzer.recipe_hash):
             yield known
             return
-        for step in analyzer.steps(clip.path):
+        for step in self._steps(model, clip.path):
             if isinstance(step, Analysis):
                 step = self.store.save(dataclasses.replace(step, clip=clip))
             yield step
+
+    def _analyzer_steps(self, model: str, path: str) -> Generator[Any, None, None]:
+        """Plain arguments only: with a shared GPU this runs in a child process, which may have to load the model."""
+        if model not in self._analyzers:
+            yield from self._load(model)
+        yield from self._analyzers[model].steps(path)
 
     # Jobs ----------------------------------------------------------------------------------------------------------
 
@@ -187,6 +194,18 @@ class Desk:
         jobs = self._jobs_of(job_id)
         jobs.cancel(job_id)
         return job_facts(jobs.get(job_id))
+
+    def jobs(self) -> list[Job]:
+        """Every analysis and playback copy that is known, oldest first; a clip's SHA-256 is part of its jobs' keys."""
+        return [*self._analysing.all(), *self._copying.all()]
+
+    def forget(self, sha256: str, keys: Sequence[str]) -> None:
+        """Drop what is held in memory of a clip and its analyses."""
+        self._analysing.forget(sha256)
+        self._copying.forget(sha256)
+        with self._reading:
+            for key in keys:
+                self._recent.pop(key, None)
 
     def _jobs_of(self, job_id: str) -> Jobs:
         return self._copying if job_id in self._copying else self._analysing
@@ -284,23 +303,6 @@ def analysis_facts(analysis: Analysis) -> dict[str, Any]:
 def _copy_steps(clip: Clip, made: Path) -> Generator[Step, None, None]:
     for seconds in make_proxy(clip, made):
         yield Step("copying", seconds, clip.duration_s)
-
-
-def job_facts(job: Job) -> dict[str, Any]:
-    """A job as JSON; `result` is an analysis id, or the playback copy's state."""
-    step = job.step
-    return {
-        "job": job.id,
-        "state": job.state,
-        "stopping": job.cancel.is_set() and not job.over,
-        "stage": getattr(step, "stage", "waiting"),
-        "done": getattr(step, "done", 0.0),
-        "total": getattr(step, "total", None),
-        "message": getattr(step, "message", ""),
-        "elapsed_s": job.elapsed_s,
-        "result": job.result if job.state == "done" and isinstance(job.result, str) else None,
-        "error": job.error,
-    }
 
 
 def _examples() -> list[Path]:

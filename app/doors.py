@@ -99,7 +99,7 @@ class PageAsks:
         return [guarded(ask) for ask in asks]
 
     def status(self, _: Json) -> Json:
-        """The model's state, the examples and the library."""
+        """The model's state and the examples."""
         return self._desk.status()
 
     def take_upload(self, ask: Json) -> Json:

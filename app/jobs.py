@@ -97,6 +97,17 @@ class Jobs:
         with self._wake:
             return next((job for job in reversed(self._jobs.values()) if job.key == key), None)
 
+    def all(self) -> list[Job]:
+        """Every job that is remembered, oldest first."""
+        with self._wake:
+            return list(self._jobs.values())
+
+    def forget(self, key: str) -> None:
+        """Drop the finished jobs whose key holds that text."""
+        with self._wake:
+            for old in [job.id for job in self._jobs.values() if job.over and key in job.key]:
+                del self._jobs[old]
+
     def cancel(self, job_id: str) -> None:
         """Stop a job: one that waits at once, one that runs at its next step."""
         with self._wake:
@@ -149,3 +160,20 @@ class Jobs:
     def _end(job: Job, state: State) -> None:
         job.ended = time.monotonic()
         job.state = state
+
+
+def job_facts(job: Job) -> dict[str, Any]:
+    """A job as JSON; `result` is an analysis id, or the playback copy's state."""
+    step = job.step
+    return {
+        "job": job.id,
+        "state": job.state,
+        "stopping": job.cancel.is_set() and not job.over,
+        "stage": getattr(step, "stage", "waiting"),
+        "done": getattr(step, "done", 0.0),
+        "total": getattr(step, "total", None),
+        "message": getattr(step, "message", ""),
+        "elapsed_s": job.elapsed_s,
+        "result": job.result if job.state == "done" and isinstance(job.result, str) else None,
+        "error": job.error,
+    }

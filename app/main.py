@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from app.settings import Settings, parse_settings, refuse
 from cmhkf.errors import ConfigError
+from cmhkf.home import spare_caches
 
 if TYPE_CHECKING:
     from app.desk import Analyzer
@@ -28,6 +29,7 @@ def main(argv: Sequence[str] | None = None, analyzer_factory: Callable[[str], An
     """Parse settings, serve the page, and stop all work when told to end. A bad setting exits with code 2."""
     settings = parse_settings(sys.argv[1:] if argv is None else argv, os.environ)
     os.environ["CMHKF_HOME"] = str(settings.home)  # the analyzer keeps its features there too
+    os.environ.update(spare_caches())
     # Not Gradio's own folder: that is one for all users of a machine, and whoever comes second may not write there.
     os.environ.setdefault("GRADIO_TEMP_DIR", str(settings.home / "uploads"))
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")

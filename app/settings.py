@@ -31,12 +31,16 @@ class Settings:
     """The sub-path under which a proxy serves the page."""
     auth: tuple[str, str] | None = None
     """User name and password asked for at the door."""
+    keep_days: int = 0
+    """Days after which a clip and all that was made of it is deleted; 0 keeps everything."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.port <= 65535:
             raise ConfigError(f"port is {self.port}; it must lie between 1 and 65535")
         if self.max_upload_mb < 1:
             raise ConfigError(f"max upload is {self.max_upload_mb} MB; it must be 1 or more")
+        if self.keep_days < 0:
+            raise ConfigError(f"keep days is {self.keep_days}; it must be 0 (for ever) or more")
         if not (self.preset in PRESETS or self.preset.startswith("hf:") or Path(self.preset).is_file()):
             raise ConfigError(
                 f"preset {self.preset!r} is neither a preset ({', '.join(PRESETS)}), a checkpoint file that exists, "
@@ -65,6 +69,7 @@ def parse_settings(argv: Sequence[str], environ: Mapping[str, str]) -> Settings:
             max_upload_mb=_whole(options.max_upload, "max upload"),
             root_path=options.root_path,
             auth=_auth(environ.get("CMHKF_AUTH", "")),
+            keep_days=_whole(options.keep_days, "keep days"),
         )
     except ConfigError as error:
         parser.error(str(error))
@@ -97,6 +102,8 @@ def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
     )
     flag("max-upload", Settings.max_upload_mb, "largest upload in MB")
     flag("root-path", "", "sub-path under which a proxy serves the page, such as /review")
+    kept = 1 if environ.get("SPACE_ID") else Settings.keep_days  # strangers share a Hugging Face Space
+    flag("keep-days", kept, "days after which clips and their analyses are deleted; 0 keeps them")
     return parser
 
 

@@ -14,7 +14,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from urllib.parse import quote
 
-from sqlalchemy import ForeignKey, create_engine, event, select
+from sqlalchemy import ForeignKey, create_engine, delete, event, select
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
@@ -94,6 +94,7 @@ class Store:
     """
 
     def __init__(self, home: Path, url: str) -> None:
+        self._home = home
         self.clips_dir, self.analyses_dir = home / "clips", home / "analyses"
         self.playback_dir, self.curves_dir = home / "playback", home / "curves"
         self.previews_dir = home / "previews"
@@ -195,6 +196,33 @@ class Store:
             entries = [self._entry(clip, made) for clip, made in session.execute(rows)]
         return sorted(entries, key=lambda entry: entry.added, reverse=True)
 
+    def added_before(self, moment: datetime) -> list[str]:
+        """The SHA-256 of every clip that came in before `moment` (with a time zone)."""
+        naive = moment.astimezone(timezone.utc).replace(tzinfo=None)
+        with Session(self._engine) as session:
+            return list(session.scalars(select(ClipRow.sha256).where(ClipRow.created < naive)))
+
+    def remove(self, sha256: str) -> list[str]:
+        """Delete a clip, its analyses and every file made of them; returns the ids of the analyses.
+
+        All such files and folders begin with the clip's SHA-256 or an analysis's id, wherever in the home they lie.
+        They go before the rows: when one cannot be deleted, the clip is still listed and can be removed again.
+
+        Raises:
+            NotFoundError: no such clip.
+            CmhkfError: a file cannot be deleted.
+        """
+        self.clip(sha256)
+        with Session(self._engine) as session:
+            keys = list(session.scalars(select(AnalysisRow.id).where(AnalysisRow.clip_sha256 == sha256)))
+            for path in list(self._home.rglob("*")):
+                if path.name.startswith((sha256, *keys)):
+                    _delete(path)
+            session.execute(delete(AnalysisRow).where(AnalysisRow.clip_sha256 == sha256))
+            session.execute(delete(ClipRow).where(ClipRow.sha256 == sha256))
+            session.commit()
+        return keys
+
     def _entry(self, row: ClipRow, made: AnalysisRow | None) -> Entry:
         clip, added = self._revive(row), (made or row).created.replace(tzinfo=timezone.utc)
         if made is None:
@@ -213,6 +241,16 @@ def file_url(path: Path) -> str:
 
 def _now() -> datetime:
     return datetime.now(timezone.utc).replace(tzinfo=None)  # naive UTC: SQLite keeps no zone
+
+
+def _delete(path: Path) -> None:
+    try:
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    except OSError as error:
+        raise CmhkfError(f"{path} cannot be deleted ({error.strerror or error}); remove the clip again") from error
 
 
 def _prepare_sqlite(connection, _record) -> None:

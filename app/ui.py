@@ -11,6 +11,8 @@ from gradio.themes import Base
 
 from app.desk import EXAMPLES, Desk
 from app.doors import Doors, PageAsks
+from app.library import Library
+from app.library_asks import LibraryAsks, sweep_now_and_then
 from app.maps import MapAsks, Maps
 from app.player import STATIC, ReviewPlayer
 from app.previews import PreviewAsks, Previews
@@ -19,18 +21,18 @@ from app.why_asks import WhyAsks
 PLOTLY_JS = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 
 STYLES = (  # in the order of the cascade
-    "theme", "opening", "clip", "timeline", "previews", "why", "classes", "map", "narrow",
+    "theme", "opening", "library", "clip", "timeline", "previews", "why", "classes", "map", "narrow",
 )  # fmt: skip
 HOUR_S, DAY_S = 3600, 86400  # how often, and after what time, what scripts uploaded is cleared away
 
 
-def build_ui(desk: Desk, previews: Previews) -> gr.Blocks:
+def build_ui(desk: Desk, library: Library, previews: Previews) -> gr.Blocks:
     """The page and its public listeners: /analyze, /segments and /library."""
     doors = Doors(desk)
     with gr.Blocks(
         title="CMHKF Review", analytics_enabled=False, fill_width=True, delete_cache=(HOUR_S, DAY_S)
     ) as page:
-        parts = PageAsks(desk), PreviewAsks(previews), WhyAsks(desk), MapAsks(Maps(desk))
+        parts = PageAsks(desk), LibraryAsks(library), PreviewAsks(previews), WhyAsks(desk), MapAsks(Maps(desk))
         asks = [ask for part in parts for ask in part.functions()]
         ReviewPlayer(asks, plotly_js=f"gradio_api/file={PLOTLY_JS}")
         api(doors.library, api_name="library", concurrency_limit=4)
@@ -48,8 +50,8 @@ def build_ui(desk: Desk, previews: Previews) -> gr.Blocks:
 def serve(desk: Desk) -> None:
     """Launch the page and block until it is stopped."""
     settings = desk.settings
-    previews = Previews(desk.store)
-    page = build_ui(desk, previews).queue(max_size=32)
+    library, previews = Library(desk), Previews(desk.store)
+    page = build_ui(desk, library, previews).queue(max_size=32)
     page.launch(
         server_name=settings.host,
         server_port=settings.port,
@@ -67,6 +69,7 @@ def serve(desk: Desk) -> None:
         prevent_thread_lock=True,
     )
     desk.warm_up()
+    sweep_now_and_then(library)
     try:
         page.block_thread()
     finally:

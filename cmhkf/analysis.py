@@ -98,6 +98,11 @@ class Analysis:
             if values.min() < -1e-6 or values.max() > 1 + 1e-6:
                 raise ValueError(f"{name} must lie in [0, 1], got {values.min():.4g} to {values.max():.4g}")
 
+    def __reduce__(self) -> tuple[type[Analysis], tuple[Any, ...]]:
+        """For other processes; the read-only groups do not pickle by themselves, and are checked anew on arrival."""
+        values = (getattr(self, f.name) for f in fields(self))
+        return Analysis, tuple(dict(v) if isinstance(v, MappingProxyType) else v for v in values)
+
     @property
     def n_snippets(self) -> int:
         """N."""

@@ -27,6 +27,8 @@ CHROMIUM_ARGS = [
 class Server:
     """The page as a process of its own, which can be ended and started again."""
 
+    SCRIPT = TESTS / "fake_server.py"
+
     def __init__(self, home):
         self.home = home
         with socket.create_server(("127.0.0.1", 0)) as free:
@@ -36,11 +38,10 @@ class Server:
 
     def start(self):
         self.log = (self.home / "server.log").open("ab")
-        command = [sys.executable, str(TESTS / "fake_server.py"), "--port", str(self.port)]
+        command = [sys.executable, str(self.SCRIPT), "--port", str(self.port), *self.arguments()]
         self.process = subprocess.Popen(
-            [*command, "--home", str(self.home)], stdout=self.log, stderr=subprocess.STDOUT,
-            env={**os.environ, "CMHKF_FAKE_DELAY_S": "0.12", "PYTHONPATH": f"{TESTS.parent}:{TESTS}"},
-        )  # fmt: skip
+            command, stdout=self.log, stderr=subprocess.STDOUT, env=self.environment(), cwd=TESTS.parent
+        )
         try:
             self.wait()
         except BaseException:
@@ -51,12 +52,18 @@ class Server:
         end = time.monotonic() + STARTUP_S
         while True:
             try:
-                with urllib.request.urlopen(self.url, timeout=5):
+                with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/", timeout=5):
                     return
             except (urllib.error.URLError, OSError):
                 assert self.process.poll() is None, self.said()
                 assert time.monotonic() < end, self.said()
                 time.sleep(0.1)
+
+    def arguments(self):
+        return ["--home", str(self.home)]
+
+    def environment(self):
+        return {**os.environ, "CMHKF_FAKE_DELAY_S": "0.12", "PYTHONPATH": f"{TESTS.parent}:{TESTS}"}
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)

@@ -34,6 +34,7 @@ function makeKeys(actions) {
   function busy(event) {
     const target = event.target;
     if (event.ctrlKey || event.metaKey || event.altKey || element.offsetParent === null) return true;
+    if (element.querySelector('dialog[open]:not(.rv-keys)')) return true; // another dialog has the keys
     if (dialog.open) return !['?', 'Escape'].includes(event.key);
     if (target.closest('input, textarea, select, [contenteditable]')) return event.key !== 'Escape';
     if (target.closest('.rv-threshold, .rv-ownkeys, .rv-pane'))

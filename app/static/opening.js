@@ -21,10 +21,17 @@ function showModel() {
   model.dataset.state = untrained ? 'untrained' : status.model;
 }
 
+let refreshesBegun = 0;
+let refreshShown = 0;
 async function refresh() {
-  status = await ask('status');
+  const mine = ++refreshesBegun;
+  const [model, shelf] = await Promise.all([ask('status'), ask('library')]);
+  if (mine < refreshShown) return; // overtaken by a newer one
+  refreshShown = mine;
+  status = { ...model, ...shelf };
   showModel();
   library.show(status.library, open);
+  library.showKept(status.keep_days);
 }
 
 function showTrust(facts) {
@@ -39,6 +46,7 @@ function showTrust(facts) {
     ['Took', facts.elapsed_s.toFixed(1) + ' s'],
     ['Recipe', facts.recipe_hash],
   ];
+  if (facts.calibration) rows.push(['Threshold calibration', facts.calibration]);
   find('.rv-trust').replaceChildren(
     ...rows.map(([name, value]) => {
       const row = make('div', name === 'Head' && !facts.trained ? 'rv-warn' : '');
@@ -227,36 +235,4 @@ function showHome(message = '') {
   find('.rv-said').textContent = message;
   library.show(status.library, open);
   keepAddress();
-}
-
-// Bring a clip in and begin to analyse it; show it unless the user went elsewhere meanwhile.
-async function take(work) {
-  const { visit } = open;
-  try {
-    const { clip } = await work();
-    const { analysis_id } = await ask('analyse', { clip });
-    if (open.visit !== visit) await refresh();
-    else await openClip(analysis_id ? { analysis_id } : { clip });
-  } catch (error) {
-    showHome(error.message);
-  }
-}
-function takeExample(name) {
-  return take(() => ask('take_example', { name }));
-}
-function takeFile(blob) {
-  showHome();
-  if (blob.size > status.max_upload_mb * 1e6)
-    return showHome(
-      blob.name + ' has ' + Math.round(blob.size / 1e6) + ' MB; this server accepts ' + status.max_upload_mb + ' MB.',
-    );
-  return take(async () => {
-    const stored = await library.upload(blob, (loaded, total) => {
-      find('.rv-said').textContent =
-        loaded < total
-          ? 'Uploading ' + blob.name + ': ' + Math.round((100 * loaded) / total) + ' %'
-          : 'Reading ' + blob.name + '…';
-    });
-    return ask('take_upload', { upload: stored, name: blob.name });
-  });
 }

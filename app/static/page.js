@@ -15,7 +15,16 @@ const segments = makeSegments({
   },
 });
 const tabs = makeTabs();
-const library = makeLibrary({ onOpen: openClip, onExample: takeExample, onFile: takeFile });
+const library = makeLibrary({
+  onOpen: openClip,
+  onExample: takeExample,
+  onAnalyse: analyseListed,
+  onCancel: cancelListed,
+  onRemoved: leaveRemoved,
+});
+const uploads = makeUploads({ limitMb: () => status.max_upload_mb ?? Infinity });
+makeFiles({ onFiles: takeFiles });
+makeOnline({ onBack: comeBack });
 
 function onMove(time) {
   timeline.move(time, !video.paused);

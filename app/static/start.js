@@ -68,11 +68,12 @@ async function start() {
   else if (wanted.has('clip')) await openClip({ clip: wanted.get('clip') }, Number(wanted.get('t')) || 0);
   else showHome();
 }
-// While the model loads or a clip of the list is analysed, the list is kept up to date.
+// While the model loads, a clip of the list is analysed or some were not looked into, the list is kept up to date.
+const underWay = (entry) => ['waiting', 'analysing'].includes(stateOf(entry));
 async function keepFresh() {
   while (element.isConnected) {
-    await pause(1500);
-    if (['queued', 'running'].includes(status.model) || status.library.some((entry) => entry.job))
+    await pause(status.complete === false ? 200 : 1500);
+    if (['queued', 'running'].includes(status.model) || !status.complete || status.library.some(underWay))
       await refresh().catch(() => {});
   }
 }

@@ -22,7 +22,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from cmhkf.errors import WeightsError
-from cmhkf.home import data_home
+from cmhkf.home import data_home, user_cache
 
 BLOCK = 1 << 20
 PROBE_S = 2.0  # how long to knock at a server before calling this machine offline
@@ -260,11 +260,6 @@ def _not_here(wanted: Wanted, reason: str = "") -> str:
         f"  3. set {wanted.setting} to a copy you have ({wanted.formats})",
     ]
     return "\n".join(lines)
-
-
-def user_cache() -> Path:
-    """The folder in which other programs keep their caches."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").expanduser()
 
 
 def hub_snapshot(repo: str, revision: str) -> Path:

@@ -1,0 +1,268 @@
+"""The library in Chromium: many videos at once, finding, removing, a server that goes away, and a list of 500.
+
+Made videos of one length are the same clip, so every test has lengths of its own.
+"""
+
+import time
+
+import pytest
+from analyses import make_analysis, make_clip
+from axe_playwright_python.sync_playwright import Axe
+from browser import Server, Watched
+from fakes import make_video
+
+from app.store import Store
+
+pytestmark = pytest.mark.browser
+
+MANY = 500
+LONG_MS = 60000  # for work that a busy machine draws out
+TALLY = "document.querySelector('.rv-tally').textContent"
+
+
+class Slow(Server):
+    """Four seconds for each analysis, so that there is something to wait for and to cancel."""
+
+    def environment(self):
+        return super().environment() | {"CMHKF_FAKE_DELAY_S": "0.4"}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """A server whose library holds 500 clips already; clip i peaks at 0.3 + i / 1000, every tenth is not analysed."""
+    home = tmp_path_factory.mktemp("home")
+    store = Store(home, f"sqlite:///{home / 'review.sqlite3'}")
+    source = home / "in.tmp"
+    for i in range(MANY):
+        source.write_bytes(b"video")
+        probed = make_clip(path=str(source), name="x", sha256=f"{i:04x}" * 16, duration_s=10.0 + i)
+        clip = store.add_clip(probed, f"gate {i % 7} camera {i:03d}.mp4", move=True)
+        if i % 10:
+            store.save(make_analysis([0.1, 0.3 + i / 1000], duration_s=10.0 + i, clip=clip))
+    made = Slow(home)
+    yield made
+    made.stop()
+    assert "Traceback" not in made.said()
+
+
+@pytest.fixture(scope="module")
+def three(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("three")
+    return [make_video(folder / f"yard {i}.mp4", seconds=3 + i) for i in range(3)]
+
+
+def row(page, text):
+    return page.locator(f".rv-shelf .rv-item:has-text('{text}')")
+
+
+def names(page):
+    return page.locator(".rv-shelf .rv-name").all_inner_texts()
+
+
+def shown(page, count):
+    script = "n => document.querySelectorAll('.rv-shelf .rv-name').length === n"
+    page.wait_for_function(script, arg=count, timeout=LONG_MS)
+
+
+def ready(watched):
+    watched.page.wait_for_selector('.rv:not([data-view="loading"])')
+    watched.page.wait_for_function(f"{TALLY} !== ''")
+    return watched.page
+
+
+def violations(page):
+    """Of our part of the page; the frame round it is Gradio's."""
+    found = Axe().run(page, context=".rv").response["violations"]
+    return [(v["id"], [node["html"][:120] for node in v["nodes"]]) for v in found]
+
+
+def test_five_hundred_clips_are_found_sorted_and_filtered_at_once(watched):
+    page = ready(watched)
+    page.wait_for_function(f"{TALLY} === '{MANY}'")
+    begun = page.evaluate("performance.now()")
+    page.fill(".rv-sift [name=q]", "12 camera")
+    spent_ms = page.evaluate("t => performance.now() - t", begun)
+    expected = [f"gate {i % 7} camera {i:03d}.mp4" for i in range(MANY) if "12" in f"{i:03d}"]
+    assert sorted(names(page)) == sorted(expected)
+    assert page.inner_text(".rv-tally") == f"{len(expected)} of {MANY}"
+    assert spent_ms < 1000
+    page.select_option(".rv-sift [name=sort]", "name")
+    assert names(page) == sorted(expected)
+    page.select_option(".rv-sift [name=sort]", "peak")
+    assert names(page)[:2] == ["gate 6 camera 412.mp4", "gate 4 camera 312.mp4"]
+    page.fill(".rv-sift [name=q]", "")
+    page.select_option(".rv-sift [name=sort]", "duration")
+    assert names(page)[:2] == ["gate 2 camera 499.mp4", "gate 1 camera 498.mp4"]
+    page.click(".rv-sift summary")
+    page.fill(".rv-sift [name=min]", "0.75")
+    assert len(names(page)) == sum(0.3 + i / 1000 >= 0.75 for i in range(MANY) if i % 10)
+    page.fill(".rv-sift [name=min]", "")
+    page.select_option(".rv-sift [name=state]", "unseen")
+    assert len(names(page)) == MANY // 10
+
+
+def test_what_is_looked_for_is_in_the_address_and_survives_a_reload(watched):
+    page = ready(watched)
+    page.wait_for_selector(".rv-sift [name=class] option[value=fighting]", state="attached")
+    page.fill(".rv-sift [name=q]", "gate 3")
+    page.select_option(".rv-sift [name=sort]", "peak")
+    page.click(".rv-sift summary")
+    page.select_option(".rv-sift [name=class]", "fighting")
+    page.select_option(".rv-sift [name=state]", "todo")
+    page.fill(".rv-sift [name=min]", "0.7")
+    page.wait_for_url("**q=gate+3&sort=peak&class=fighting&state=todo&min=0.7**")
+    expected = [f"gate {i % 7} camera {i}.mp4" for i in range(MANY - 1, 399, -1) if i % 10]
+    before = [name for name in expected if "3" in name]
+    shown(page, len(before))
+    assert names(page) == before
+    page.reload()
+    ready(watched)
+    shown(page, len(before))
+    assert names(page) == before
+    assert page.inner_text(".rv-sift summary") == "Filters (3)"
+    page.fill(".rv-sift [name=q]", "no such clip")
+    page.click(".rv-nomatch button")
+    page.wait_for_function(f"{TALLY} === '{MANY}'")
+    page.wait_for_function("!location.search.includes('min=') && location.search.includes('sort=peak')")
+
+
+def test_several_videos_at_once_each_fails_alone_and_nothing_blocks(watched, three, tmp_path):
+    page = ready(watched)
+    letter = tmp_path / "letter.mp4"
+    letter.write_text("Dear reader, this is no video.")
+    page.set_input_files(".rv-file", [str(three[0]), str(letter), str(three[1]), str(three[2])])
+    page.wait_for_selector(".rv-upload:has-text('yard 2.mp4')")
+    failed = page.locator(".rv-upload.rv-failed")
+    failed.wait_for()
+    assert "letter.mp4" in failed.inner_text()
+    assert "not a video" in failed.inner_text()
+    page.wait_for_selector(".rv-is-analysing .rv-what:has-text('Looking at the pictures')")
+    row(page, "gate 2 camera 499.mp4").locator(".rv-entry").click()  # meanwhile something else is reviewed
+    page.wait_for_selector(".rv-plot .main-svg")
+    for i in range(3):
+        page.wait_for_selector(f".rv-is-todo:has-text('yard {i}.mp4'):has-text('car accident')", timeout=LONG_MS)
+    assert page.inner_text(".rv-title") == "gate 2 camera 499.mp4"
+    failed.locator(".rv-away").click()
+    page.wait_for_selector(".rv-queue", state="hidden")
+
+
+def test_a_folder_brings_its_videos_and_names_what_it_leaves_out(watched, three, tmp_path):
+    page = ready(watched)
+    inner = tmp_path / "footage" / "inner"
+    inner.mkdir(parents=True)
+    (tmp_path / "footage" / "notes.txt").write_text("notes")
+    for i in range(2):
+        make_video(inner / f"lobby {i}.mp4", seconds=1 + i)
+    page.set_input_files(".rv-folder", str(tmp_path / "footage"))
+    assert "2 videos" in page.inner_text(".rv-said")
+    assert "1 file is no video" in page.inner_text(".rv-said")
+    page.wait_for_selector(".rv-shelf .rv-item:has-text('lobby 1.mp4')", timeout=LONG_MS)
+    page.wait_for_selector(".rv-is-todo:has-text('lobby 1.mp4')", timeout=LONG_MS)
+
+
+def test_removal_says_what_goes_and_really_takes_it_away(watched, server, three):
+    watched.upload(three[2])
+    watched.wait_result()
+    page = watched.page
+    page.wait_for_url("**clip=*")
+    clip = page.url.split("clip=")[1].split("&")[0]
+    assert list(server.home.rglob(f"{clip}*"))
+    row(page, "yard 2.mp4").locator(".rv-away").click()
+    assert "every analysis of it" in page.inner_text(".rv-removal")
+    assert page.evaluate("document.activeElement.textContent") == "Keep it"
+    assert violations(page) == []
+    page.keyboard.press("Escape")
+    assert row(page, "yard 2.mp4").count() == 1
+    row(page, "yard 2.mp4").locator(".rv-away").click()
+    page.click(".rv-danger")
+    page.wait_for_selector(".rv[data-view=home]")
+    page.wait_for_function("!document.querySelector('.rv-shelf').textContent.includes('yard 2.mp4')")
+    assert page.inner_text(".rv-live") == "yard 2.mp4 was removed"
+    assert not list(server.home.rglob(f"{clip}*"))
+    watched.faults = [fault for fault in watched.faults if clip not in fault]  # the player may have asked once more
+    page.reload()
+    ready(watched)
+    assert row(page, "yard 2.mp4").count() == 0
+
+
+def test_the_list_cancels_and_begins_again_without_opening(watched, tmp_path):
+    page = ready(watched)
+    files = [make_video(tmp_path / f"dock {i}.mp4", seconds=6 + i) for i in range(2)]
+    page.set_input_files(".rv-file", [str(file) for file in files])
+    row(page, "dock 1.mp4").locator("text=Cancel").click()
+    page.locator(".rv-is-unseen:has-text('dock 1.mp4') .rv-link").click()
+    page.wait_for_selector(".rv-is-todo:has-text('dock 1.mp4')", timeout=LONG_MS)
+    assert page.get_attribute(".rv", "data-view") == "home"
+
+
+def test_a_lost_server_is_said_and_the_page_goes_on_when_it_is_back(watched, server, tmp_path):
+    file = make_video(tmp_path / "stairs.mp4", seconds=8)
+    watched.upload(file)
+    page = watched.page
+    page.wait_for_selector(".rv-stagename:has-text('Looking')")
+    server.process.kill()
+    server.process.wait()
+    page.wait_for_selector(".rv-offline", state="visible")
+    assert "tries again by itself" in page.inner_text(".rv-offline")
+    assert violations(page) == []
+    server.start()
+    page.wait_for_selector(".rv-offline", state="hidden", timeout=60000)
+    page.wait_for_selector(".rv-stagename:has-text('Not analysed yet')")  # the work died with the server
+    assert "not analysed" in row(page, "stairs.mp4").inner_text()
+    row(page, "stairs.mp4").locator(".rv-link").click()
+    watched.wait_result()
+    assert all("console" in fault for fault in watched.faults), watched.faults
+    watched.faults.clear()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_both_views_are_accessible(browser, server, three, theme):
+    watched = Watched(browser, server)
+    page = watched.page
+    page.goto(server.url + f"?__theme={theme}&min=0.1&q=yard")
+    ready(watched)
+    assert violations(page) == []
+    watched.upload(three[0])
+    watched.wait_result()
+    assert violations(page) == []
+    page.close()
+    assert watched.faults == []
+
+
+def test_the_keyboard_walks_from_the_search_down_the_list(watched):
+    page = ready(watched)
+    page.focus(".rv-sift [name=q]")
+    for expected in ("SELECT", "SUMMARY", "BUTTON"):
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.tagName") == expected
+    first = page.evaluate("document.activeElement.querySelector('.rv-name').textContent")
+    page.keyboard.press("ArrowDown")
+    second = page.evaluate("document.activeElement.querySelector('.rv-name').textContent")
+    assert [first, second] == names(page)[:2]
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.getAttribute('aria-label')").endswith(second)
+
+
+@pytest.mark.parametrize(("width", "height"), [(1024, 768), (390, 844)])
+def test_the_drawer_fits_small_screens(browser, server, width, height):
+    watched = Watched(browser, server, width, height)
+    page = watched.page
+    page.goto(server.url)
+    ready(watched)
+    page.click(".rv-menu")
+    box = page.locator(".rv-library").bounding_box()
+    assert box["x"] == 0
+    assert box["width"] <= 0.9 * width
+    assert box["y"] + box["height"] <= height + 1
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.mouse.click(width - 8, height / 2)
+    page.wait_for_selector(".rv-library", state="hidden")
+    page.close()
+    assert watched.faults == []
+
+
+def test_the_page_is_usable_soon_after_the_server(watched):
+    begun = time.monotonic()
+    watched.page.reload()
+    ready(watched)
+    assert time.monotonic() - begun < 15  # the promise is 3 s on an idle machine
