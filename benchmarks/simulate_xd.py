@@ -8,13 +8,18 @@ the class texts in `text.npy`, what carries each video's evidence in `groups.csv
 `simulation.json`. **No number measured on it says anything about real footage**; it shows whether the code recovers
 evidence that is known to be there.
 
-Each stream of a video (pictures, meaning, sound) is a constant background plus noise that is correlated in time, plus,
-inside a segment, a step along the direction of the segment's class. Signal-to-noise is the length of the step over the
-standard deviation of the noise along it. The meaning is what is compared with the class texts; it is apart from the
-pictures so that some evidence can lie in the texts alone (CLIP has one for both, the embedded encoders have two), and
-like CLIP's it is mostly a direction that all rows share. In a stated share of the anomalous videos only the sound, or
-only the meaning, carries the evidence. Sound is shifted against the pictures, for every segment by its own normally
-distributed number of snippets.
+Each stream of a video (pictures, meaning, sound) is a constant background plus noise that is correlated in time, plus a
+step along the direction of the class that is there: the segment's inside a segment, the normal one elsewhere.
+Signal-to-noise is the length of the step over the standard deviation of the noise along it. The meaning is what is
+compared with the class texts; it is apart from the pictures so that some evidence can lie in the texts alone (CLIP has
+one for both, the embedded encoders have two), and like CLIP's it is mostly a direction that all rows share. In a stated
+share of the anomalous videos only the sound, or only the meaning, carries the evidence, and the other streams look
+normal throughout. Sound is shifted against the pictures, for every segment by its own normally distributed number of
+snippets.
+
+That rows without an anomaly resemble the normal text is needed for CVKA to work at all: it chooses the classes with the
+highest sums and weights each over time, to a mean of 1 whatever its similarity. Were normal rows like no text, normal
+videos would choose anomalous texts at random, and no weight could tell them from anomalous ones.
 
 Training videos have labels but no segments: each takes the length and the segments of a random test video that is
 normal or anomalous as it is, and lays its own classes over them.
@@ -76,7 +81,8 @@ class Settings:
     background: float = 0.5
     """Standard deviation of a video's constant background, each way, where that of the noise is 1."""
     cosine_noise: float = 0.02
-    """X"""
+    """Standard deviation that the noise has in the cosine with a class text. A segment moves that cosine by `snr_text`
+    times as much, 0.06 by default, and over a video it spans about 0.1, as CLIP's does."""
     scale: float = 10.0
     """Mean length of a row of pictures, and length of a class text; that of CLIP's is about 10."""
 
@@ -129,15 +135,16 @@ def draw_carrier(video: Video, settings: Settings, rng: np.random.Generator) -> 
 def draw_stream(
     video: Video, directions: np.ndarray, settings: Settings, rng: np.random.Generator, *, snr: float, jitter: float = 0
 ) -> np.ndarray:
-    """Rows [N, D] of one stream in units of its noise; `directions` [C, D] are unit vectors."""
+    """Rows [N, D] of one stream in units of its noise; `directions` [C, D] are unit vectors, normal first."""
     n, width = video.n_snippets, directions.shape[1]
     background = settings.background * rng.standard_normal(width, np.float32)
-    inside = np.zeros((n, len(directions)), np.float32)
+    shown = np.zeros((n, len(directions)), np.float32)
     for event in video.events:
         shift = round(rng.normal(0, jitter))
         start = np.clip(round(event.start / SNIPPET_FRAMES) + shift, 0, n - 1)
-        inside[start : max(start + 1, round(event.end / SNIPPET_FRAMES) + shift), event.class_idx] = 1
-    return background + ar_noise((n, width), settings.correlation, rng) + snr * inside @ directions
+        shown[start : max(start + 1, round(event.end / SNIPPET_FRAMES) + shift), event.class_idx] = 1
+    shown[:, 0] = ~shown.any(axis=1)
+    return background + ar_noise((n, width), settings.correlation, rng) + snr * shown @ directions
 
 
 def ar_noise(shape: tuple[int, ...], correlation: float, rng: np.random.Generator) -> np.ndarray:
@@ -162,14 +169,12 @@ def simulate(annotations: Path, out: Path, settings: Settings) -> list[tuple[str
     for video in (*train, *test):
         carrier = draw_carrier(video, settings, rng)
         carriers.append((video.name, carrier))
-        heard = CARRIERS.get(carrier, ())
-        snr_video, snr_text, snr_audio = (
-            snr * (stream in heard)
-            for stream, snr in zip(STREAMS, (settings.snr_video, settings.snr_text, settings.snr_audio), strict=True)
+        by_picture, by_text, by_sound = (
+            video if stream in CARRIERS.get(carrier, ()) else video._replace(events=()) for stream in STREAMS
         )
-        seen = per_unit * draw_stream(video, pictures, settings, rng, snr=snr_video)
-        meant = common + settings.cosine_noise * draw_stream(video, texts, settings, rng, snr=snr_text)
-        sound = draw_stream(video, sounds, settings, rng, snr=snr_audio, jitter=settings.jitter)
+        seen = per_unit * draw_stream(by_picture, pictures, settings, rng, snr=settings.snr_video)
+        meant = common + settings.cosine_noise * draw_stream(by_text, texts, settings, rng, snr=settings.snr_text)
+        sound = draw_stream(by_sound, sounds, settings, rng, snr=settings.snr_audio, jitter=settings.jitter)
         as_features(video, recipe.hash, seen, meant, sound).save(out / f"{video.name}__0.npz")
     np.save(out / "text.npy", settings.scale * texts)
     for source, copy in COPIED.items():

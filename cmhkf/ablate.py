@@ -27,15 +27,15 @@ from cmhkf.errors import DataError
 from cmhkf.evaluate import Prediction, evaluate, predict
 from cmhkf.evaluation_report import figures
 from cmhkf.folders import Rows
-from cmhkf.methods import method_for
+from cmhkf.methods import in_widths_of, method_for
 from cmhkf.metrics import frame_auc
-from cmhkf.model import build_model
+from cmhkf.model import CMHKF, build_model
 from cmhkf.tables import Row, Table
 from cmhkf.texts import FixedTexts, texts_for
 from cmhkf.timeline import SNIPPET_FRAMES
 from cmhkf.train import fit
 from cmhkf.train_config import TrainConfig
-from cmhkf.validation import split_videos, video_auc
+from cmhkf.validation import hold_out, video_auc
 
 
 class LearnedTexts(nn.Module):
@@ -73,12 +73,8 @@ class Study:
 
     def model_config(self, row: Row) -> ModelConfig:
         """The model of a row, in the folder's dimensions."""
-        folder = self.dataset.folder
         base, _ = method_for(row.method, self.dataset.spec.name, self.train)
-        sizes = {"dim": self.dim, "video_dim": folder.video_dim, "semantic_dim": folder.semantic_dim}
-        if folder.audio_dim:
-            sizes["audio_dim"] = folder.audio_dim
-        return changed(base, sizes | dict(row.model))
+        return changed(in_widths_of(self.dataset.folder, base, dim=self.dim), row.model)
 
     def train_config(self, row: Row, seed: int) -> TrainConfig:
         """How a row is trained."""
@@ -188,24 +184,11 @@ def measure_row(study: Study, row: Row, seed: int) -> Outcome:
     if path.exists():
         return Outcome.load(path)
     start = time.perf_counter()
-    folder, device = study.dataset.folder, study.device
-    train, held = study.entries(), []
-    if train_config.val_fraction and train_config.select == "validation":
-        train, held = split_videos(train, train_config.val_fraction, seed=seed)
-    torch.manual_seed(seed)
-    model, texts = build_model(model_config), study.make_texts(model_config)
-    _, objective = method_for(row.method, study.dataset.spec.name, train_config)
-    validate = partial(video_auc, model, texts, FolderSamples(folder, held), device=device) if held else None
-    fit(
-        model, texts, FolderSamples(folder, train), train_config,
-        objective=objective, validate=validate, device=device,
-    )  # fmt: skip
-    with torch.inference_mode():
-        text = texts()
+    model, text = train_row(study, row, model_config, train_config)
     scores: list[np.ndarray] = []
 
     def predict_one(rows: Rows) -> Prediction:
-        prediction = predict(model, text, rows, device=device)
+        prediction = predict(model, text, rows, device=study.device)
         scores.append(prediction.scores)
         return prediction
 
@@ -215,6 +198,22 @@ def measure_row(study: Study, row: Row, seed: int) -> Outcome:
     outcome = Outcome(found, inside, time.perf_counter() - start)
     outcome.save(path, about)
     return outcome
+
+
+def train_row(study: Study, row: Row, model_config: ModelConfig, train_config: TrainConfig) -> tuple[CMHKF, Tensor]:
+    """A row's model after its best epoch, and the class texts [C, D_s] that it learned or was given."""
+    folder, device = study.dataset.folder, study.device
+    train, held = hold_out(study.entries(), train_config)
+    torch.manual_seed(train_config.seed)
+    model, texts = build_model(model_config), study.make_texts(model_config)
+    _, objective = method_for(row.method, study.dataset.spec.name, train_config)
+    validate = partial(video_auc, model, texts, FolderSamples(folder, held), device=device) if held else None
+    fit(
+        model, texts, FolderSamples(folder, train), train_config,
+        objective=objective, validate=validate, device=device,
+    )  # fmt: skip
+    with torch.inference_mode():
+        return model, texts()
 
 
 def group_auc(dataset: Dataset, scores: Sequence[np.ndarray], groups: Mapping[str, str]) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
@@ -9,6 +10,7 @@ from cmhkf.baselines.mil import mil_config, mil_objective
 from cmhkf.baselines.vadclip import LAMBDA_TEXT, vadclip_config, vadclip_objective
 from cmhkf.config import PRESETS, ModelConfig
 from cmhkf.errors import ConfigError
+from cmhkf.folders import FeatureFolder
 from cmhkf.train import ObjectiveFunction, paper_objective
 from cmhkf.train_config import TrainConfig
 
@@ -32,3 +34,11 @@ def method_for(name: str, dataset: str, config: TrainConfig) -> Method:
         case "mil":
             return Method(mil_config(dataset), mil_objective)
     raise ConfigError(f"the method is {name!r}; choose one of {', '.join(METHODS)}")
+
+
+def in_widths_of(folder: FeatureFolder, model: ModelConfig, *, dim: int | None = None) -> ModelConfig:
+    """A model that takes the rows of a folder, itself `dim` wide (None: as it is); its modalities stay."""
+    return replace(
+        model, dim=dim or model.dim, video_dim=folder.video_dim, semantic_dim=folder.semantic_dim,
+        audio_dim=folder.audio_dim or model.audio_dim,
+    )  # fmt: skip

@@ -52,6 +52,8 @@ def texts_for(
 ) -> FixedTexts | PromptTexts:
     """The class texts that belong to features of a recipe: learnable prompts with CLIP's, fixed ones with the demo's.
 
+    Plain MIL ranking reads none and gets zeros.
+
     Args:
         recipe: how the features were made.
         config: brings the classes and the length of the prompts.
@@ -64,6 +66,8 @@ def texts_for(
     """
     if file:
         return FixedTexts(read_texts(file, shape=(len(config.classes), config.semantic_dim)))
+    if config.architecture == "mil":
+        return FixedTexts(np.zeros((len(config.classes), config.semantic_dim)))
     if dict(recipe.video)["name"].startswith("CLIP"):
         from cmhkf.encoders.clip import load_clip
 

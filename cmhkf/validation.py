@@ -17,9 +17,20 @@ from cmhkf.metrics import frame_metrics
 from cmhkf.model import CMHKF
 from cmhkf.timeline import SNIPPET_FRAMES
 from cmhkf.train import stack
+from cmhkf.train_config import TrainConfig
 from cmhkf.training_log import Metric
 
 BATCH = 64  # samples looked at together
+
+
+def hold_out(entries: Sequence[Entry], config: TrainConfig) -> tuple[list[Entry], list[Entry]]:
+    """What to train on, and what chooses the epoch: nothing where the last is taken or the test set chooses.
+
+    Raises DataError as `split_videos` does.
+    """
+    if config.select == "validation" and config.val_fraction:
+        return split_videos(entries, config.val_fraction, seed=config.seed)
+    return list(entries), []
 
 
 def split_videos(entries: Sequence[Entry], fraction: float, *, seed: int) -> tuple[list[Entry], list[Entry]]:

@@ -91,14 +91,14 @@ def test_the_same_seed_gives_the_same_rows_and_other_settings_another_folder(sim
 
 
 def test_the_step_is_the_stated_signal_to_noise():
-    """Inside minus outside, along the class and along another, over many snippets."""
+    """Inside minus outside, along every class, over many snippets: from the normal class to the segment's."""
     rng = np.random.default_rng(0)
     video = Video("x", 40_000, (Event(2, 160_000, 480_000),))
     directions = unit_rows(7, 8, rng)
     rows = draw_stream(video, directions, SETTINGS, rng, snr=3.0)
     inside, outside = rows[10_000:30_000], np.concatenate([rows[:10_000], rows[30_000:]])
     step = (inside.mean(axis=0) - outside.mean(axis=0)) @ directions.T
-    np.testing.assert_allclose(step, 3.0 * np.eye(7)[2], atol=0.1)
+    np.testing.assert_allclose(step, 3.0 * (np.eye(7)[2] - np.eye(7)[0]), atol=0.1)
     np.testing.assert_allclose((inside @ directions.T).std(axis=0), 1.0, atol=0.05)
 
 
@@ -121,7 +121,7 @@ def test_a_segment_at_the_edge_keeps_a_snippet():
     video = Video("x", 5, (Event(1, 70, 80), Event(3, 0, 3)))
     directions = unit_rows(7, 8, np.random.default_rng(0))
     rows = draw_stream(video, directions, SETTINGS, np.random.default_rng(0), snr=1000.0)
-    assert np.argwhere(rows @ directions.T > 500).tolist() == [[0, 3], [4, 1]]
+    assert np.argwhere(rows @ directions.T > 500).tolist() == [[0, 3], [1, 0], [2, 0], [3, 0], [4, 1]]
 
 
 def test_the_noise_is_correlated_and_stationary():

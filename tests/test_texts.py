@@ -90,3 +90,9 @@ def test_bad_files_are_refused(name, content, message, tmp_path):
             np.save(tmp_path / name, content)
     with pytest.raises(DataError, match=message):
         read_texts(tmp_path / name, shape=(3, 4))
+
+
+def test_ranking_reads_no_texts_and_needs_no_encoder(monkeypatch, tmp_path):
+    monkeypatch.setenv("CMHKF_CLIP_WEIGHTS", str(tmp_path / "absent.pt"))
+    texts = texts_for(released_recipe(audio=True), ModelConfig(classes=CLASSES, semantic_dim=4, architecture="mil"))
+    assert texts().tolist() == [[0.0] * 4] * 3

@@ -121,7 +121,7 @@ def choose_start(data: Dataset, config: TrainConfig, *, baseline: str, finetune:
         CheckpointError: it cannot be read, or was trained on other features.
     """
     from cmhkf.checkpoint import load_checkpoint
-    from cmhkf.methods import method_for
+    from cmhkf.methods import in_widths_of, method_for
 
     name, folder = data.spec.name, data.folder
     model, objective = method_for(baseline or "cmhkf", name, config)
@@ -136,11 +136,9 @@ def choose_start(data: Dataset, config: TrainConfig, *, baseline: str, finetune:
         if checkpoint.classes != data.spec.classes:
             raise ConfigError(f"{finetune} knows the classes {checkpoint.classes}, {name} has {data.spec.classes}")
         return Start(checkpoint.name, checkpoint.config, objective, checkpoint)
-    model = replace(
-        model, dim=dim or model.dim, video_dim=folder.video_dim, semantic_dim=folder.semantic_dim,
-        audio_dim=folder.audio_dim or model.audio_dim,
-        modalities=model.modalities if folder.audio_dim else model.modalities.replace("A", ""),
-    )  # fmt: skip
+    model = in_widths_of(folder, model, dim=dim)
+    if not folder.audio_dim:
+        model = replace(model, modalities=model.modalities.replace("A", ""))
     return Start(f"{baseline}-{name}" if baseline else name, model, objective, None)
 
 
@@ -152,11 +150,10 @@ def train_dataset(data: Dataset, config: TrainConfig, start: Start, run: RunOpti
     from cmhkf.checkpoint import save_checkpoint
     from cmhkf.model import build_model
     from cmhkf.train import fit
-    from cmhkf.validation import headline_on_test, split_videos, video_auc
+    from cmhkf.validation import headline_on_test, hold_out, video_auc
 
-    folder, entries, held = data.folder, list(data.train), []
-    if config.select == "validation" and config.val_fraction:
-        entries, held = split_videos(entries, config.val_fraction, seed=config.seed)
+    folder = data.folder
+    entries, held = hold_out(data.train, config)
     torch.manual_seed(config.seed)
     model = build_model(start.model).to(run.device)
     if start.checkpoint:
@@ -187,14 +184,10 @@ def train_dataset(data: Dataset, config: TrainConfig, start: Start, run: RunOpti
 
 def choose_texts(data: Dataset, start: Start, run: RunOptions) -> FixedTexts | PromptTexts:
     """The class texts: those of a file, those of the checkpoint, or those that belong to the features."""
-    import numpy as np
-
     from cmhkf.texts import FixedTexts, texts_for
 
     if start.checkpoint and not run.text_features:
         return FixedTexts(start.checkpoint.text_features)
-    if start.model.architecture == "mil" and not run.text_features:  # which reads none
-        return FixedTexts(np.zeros((len(start.model.classes), start.model.semantic_dim)))
     return texts_for(data.folder.recipe, start.model, file=run.text_features, device=run.device)
 
 
