@@ -180,7 +180,7 @@ class Desk:
         """A clip with its newest analysis, or one analysis with its clip: all the player needs to show it."""
         job = None if analysis_id else self._analysing.find(clip)
         key = analysis_id or (None if job and not job.over else self.store.latest(clip))
-        analysis = self._analysis(key) if key else None
+        analysis = self.analysis(key) if key else None
         return {
             "clip": self.playback(self.store.clip(analysis.clip.sha256 if analysis else clip)),
             "analysis": self._shown(key, analysis) if key and analysis else None,
@@ -214,7 +214,7 @@ class Desk:
     ) -> dict[str, Any]:
         """Flagged segments and near misses at a threshold. No inference. Raises ConfigError, NotFoundError."""
         found = flag_segments(
-            self._analysis(analysis_id), threshold, min_length_s=min_length_s, merge_gap_s=merge_gap_s,
+            self.analysis(analysis_id), threshold, min_length_s=min_length_s, merge_gap_s=merge_gap_s,
             near_misses=True,
         )  # fmt: skip
         return {
@@ -226,7 +226,7 @@ class Desk:
 
     def report(self, analysis_id: str, threshold: float) -> dict[str, Any]:
         """What a script gets of an analysis."""
-        analysis = self._analysis(analysis_id)
+        analysis = self.analysis(analysis_id)
         arrays = {
             "times_s": analysis.times_s.tolist(),
             "scores": analysis.scores.tolist(),
@@ -234,7 +234,8 @@ class Desk:
         }
         return analysis_facts(analysis) | arrays | self.segments(analysis_id, threshold)
 
-    def _analysis(self, key: str) -> Analysis:
+    def analysis(self, key: str) -> Analysis:
+        """The analysis with that id, from memory when it was read lately. Raises NotFoundError."""
         with self._reading:
             if key not in self._recent:
                 self._recent[key] = self.store.load(key)

@@ -9,9 +9,11 @@ import plotly
 from gradio.events import api
 from gradio.themes import Base
 
+from app.decision_store import Decisions
 from app.desk import EXAMPLES, Desk
 from app.doors import Doors, PageAsks
 from app.player import STATIC, ReviewPlayer
+from app.review_asks import ReviewAsks
 
 PLOTLY_JS = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 
@@ -25,7 +27,8 @@ def build_ui(desk: Desk) -> gr.Blocks:
     with gr.Blocks(
         title="CMHKF Review", analytics_enabled=False, fill_width=True, delete_cache=(HOUR_S, DAY_S)
     ) as page:
-        ReviewPlayer(PageAsks(desk).functions(), plotly_js=f"gradio_api/file={PLOTLY_JS}")
+        asks = PageAsks(desk).functions() + ReviewAsks(desk, Decisions(desk.store)).functions()
+        ReviewPlayer(asks, plotly_js=f"gradio_api/file={PLOTLY_JS}")
         api(doors.library, api_name="library", concurrency_limit=4)
         api(doors.segments, api_name="segments", concurrency_limit=4)
         video = gr.File(visible=False, label="video")
