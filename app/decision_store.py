@@ -1,6 +1,6 @@
 """The log of decisions in the store's database: rows are added and read, never changed.
 
-A decision belongs to the bytes of a clip, not to one analysis of it, and outlives both.
+A decision belongs to the bytes of a clip, not to one analysis of it, and outlives both until it is to be forgotten.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from typing import Any, cast
 
-from sqlalchemy import UniqueConstraint, select
+from sqlalchemy import UniqueConstraint, delete, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -93,6 +93,12 @@ class Decisions:
         with Session(self._engine) as session:
             row = session.scalars(rows.order_by(DecisionRow.decided.desc(), DecisionRow.revision.desc())).first()
         return row and Progress(row.reviewer, row.n_decided, row.n_left, _iso(row.decided))
+
+    def forget(self, sha256: str) -> None:
+        """Delete every decision on a clip."""
+        with Session(self._engine) as session:
+            session.execute(delete(DecisionRow).where(DecisionRow.clip_sha256 == sha256))
+            session.commit()
 
 
 def stale(reviewer: str) -> ReviewError:

@@ -15,7 +15,19 @@ from cmhkf.segments import Segment
 
 State = Literal["open", "confirmed", "dismissed"]
 Action = Literal[
-    "confirm", "dismiss", "reopen", "relabel", "edges", "split", "merge", "add", "remove", "note", "undo", "redo"
+    "confirm",
+    "dismiss",
+    "reopen",
+    "relabel",
+    "edges",
+    "split",
+    "merge",
+    "add",
+    "remove",
+    "note",
+    "import",
+    "undo",
+    "redo",
 ]
 COVERED = 0.5  # share of the shorter of two intervals that must overlap for both to be the same event
 

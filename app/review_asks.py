@@ -33,6 +33,7 @@ from cmhkf.segments import strongest_class
 
 NAME_LENGTH = 60  # characters of a reviewer's name
 STATES: dict[str, State] = {"confirm": "confirmed", "dismiss": "dismissed", "reopen": "open"}
+ASKED = tuple(action for action in get_args(Action) if action not in ("import", "undo", "redo"))
 
 Json = dict[str, Any]
 
@@ -64,7 +65,8 @@ class ReviewAsks:
 
     All of them but `who` take {clip, reviewer, analysis_id, threshold, min_length_s, merge_gap_s} and answer what
     `marks` answers; those that change something take {revision, request} too: the newest revision the asker has seen,
-    and its own name for what it asks, so that the same request twice is one change.
+    and its own name for what it asks, so that the same request twice is one change. Their answer has `changed` besides:
+    the ids of the marks that were touched.
     """
 
     def __init__(self, desk: Desk, decisions: Decisions) -> None:
@@ -87,8 +89,8 @@ class ReviewAsks:
     def decide(self, ask: Json) -> Json:
         """{action, segment} and {label}, {note}, {start_s, end_s} or {at_s}, as the action needs."""
         action = ask["action"]
-        if action not in get_args(Action) or action in ("undo", "redo"):
-            raise ReviewError(f"there is no decision {action!r}; there are {', '.join(get_args(Action)[:-2])}")
+        if action not in ASKED:
+            raise ReviewError(f"there is no decision {action!r}; there are {', '.join(ASKED)}")
         return self._change(ask, lambda view: (action, self._after(view, ask)))
 
     def undo(self, ask: Json) -> Json:
@@ -127,8 +129,9 @@ class ReviewAsks:
 
     def _change(self, ask: Json, make: Callable[[View], tuple[Action, Patch]]) -> Json:
         view, request = self._view(ask), str(ask["request"])
-        if any(change.request == request for change in view.log):
-            return review_facts(view)
+        earlier = next((change for change in view.log if change.request == request), None)
+        if earlier:
+            return review_facts(view) | {"changed": list(earlier.after)}
         revision = int(ask["revision"])
         if revision != len(view.log):
             raise stale(view.reviewer)
@@ -142,7 +145,7 @@ class ReviewAsks:
             view.sha256, change, analysis_id=view.analysis_id,
             n_decided=len(marks) - n_open(marks.values()), n_left=n_open(merged(marks, view.segments("segments"))),
         )  # fmt: skip
-        return review_facts(view)
+        return review_facts(view) | {"changed": list(after)}
 
     def _after(self, view: View, ask: Json) -> Patch:
         action, new_id = ask["action"], secrets.token_hex(5)

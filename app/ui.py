@@ -17,7 +17,7 @@ from app.review_asks import ReviewAsks
 
 PLOTLY_JS = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 
-STYLES = ("theme", "opening", "clip", "timeline", "narrow")  # in the order of the cascade
+STYLES = ("theme", "opening", "clip", "timeline", "review", "narrow")  # in the order of the cascade
 HOUR_S, DAY_S = 3600, 86400  # how often, and after what time, what scripts uploaded is cleared away
 
 

@@ -1,6 +1,7 @@
 """The page's questions about decisions, called directly, over a real store and an analysis whose segments are known."""
 
 import threading
+from types import SimpleNamespace
 
 import pytest
 from analyses import make_analysis, make_clip
@@ -9,6 +10,7 @@ from fakes import FakeAnalyzer
 from app.decision_store import Decisions
 from app.desk import Desk
 from app.review_asks import ReviewAsks
+from app.reviews import Reviews
 from app.settings import Settings
 
 SCORES = [0.1, 0.9, 0.9, 0.1, 0.1, 0.1, 0.8, 0.1, 0.1, 0.1, 0.45, 0.1]  # flagged 1-2 and 6, a near miss at 10
@@ -191,3 +193,37 @@ def test_an_analysis_of_another_clip_is_refused(page, desk, tmp_path):
     file.write_bytes(b"other")
     other = desk.store.add_clip(make_clip(path=str(file), sha256="cd" * 32), "other.mp4", move=False)
     assert "of another clip" in page.ask("marks", clip=other.sha256)["error"]
+
+
+def test_exports_get_the_marks_and_agreement_of_whom_they_name(page, desk, view):
+    reviews = Reviews(desk, Decisions(desk.store))
+    cut = SimpleNamespace(threshold=0.5, min_length_s=0, merge_gap_s=0, reviewer="")
+    assert [m.state for m in reviews.marks_of(view["analysis_id"], cut)] == ["open", "open"]
+    first, second = page.ask("marks")["marks"]
+    page.decide("confirm", first)
+    page.decide("dismiss", second)
+    ben = other_page(page, reviewer="ben")
+    ben.decide("confirm", first)
+    last = reviews.marks_of(view["analysis_id"], cut)
+    assert [(m.state, m.reviewer) for m in last] == [("confirmed", "ben"), ("open", "")]
+    cut.reviewer = "ann"
+    assert [m.state for m in reviews.marks_of(view["analysis_id"], cut)] == ["confirmed", "dismissed"]
+    (said,) = reviews.agreement(view["analysis_id"], cut)
+    assert said.startswith("ann and ben: no kappa (both only confirmed")
+    assert said.endswith("1 segments decided by both, 1 of them the same")
+
+
+def test_marks_of_a_file_are_one_change_and_come_once(page, desk, view):
+    reviews = Reviews(desk, Decisions(desk.store))
+    first = page.ask("marks")["marks"][0]
+    page.decide("confirm", first)
+    marks = [m for m in reviews.marks_of(view["analysis_id"], SimpleNamespace(**view)) if m.state != "open"]
+    assert reviews.take(view["clip"], "ben", marks) == 1
+    assert reviews.take(view["clip"], "ben", marks) == 0
+    ben = other_page(page, reviewer="ben")
+    taken = ben.ask("marks")["marks"][0]
+    assert (taken["id"], taken["state"], taken["reviewer"]) == (first["id"], "confirmed", "ben")
+    assert ben.ask("undo")["marks"][0]["state"] == "open"
+    reviews.forget(view["clip"])
+    assert ben.ask("marks")["revision"] == 0
+    assert reviews.progress_of(view["clip"]) is None

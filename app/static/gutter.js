@@ -1,5 +1,5 @@
 // The words of the timeline, as text of the page: names beside the lanes, the legend above, the readout at the pointer.
-function writeGutter(curves, lanes, scoreName) {
+function writeGutter(curves, lanes, scoreName, more) {
   const label = (text, top, className, hint = '') => {
     const made = make('span', className, text);
     made.style.top = top + 'px';
@@ -39,7 +39,7 @@ function writeGutter(curves, lanes, scoreName) {
     labels.push(
       label('sound level', middle(lanes.sound), 'rv-lane', 'dB re full scale, from ' + LEVEL_FLOOR_DB + ' up'),
     );
-  find('.rv-gutter').replaceChildren(...labels);
+  find('.rv-gutter').replaceChildren(...labels, ...more);
 }
 
 function writeLegend(curves, scoreName) {

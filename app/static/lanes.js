@@ -8,11 +8,11 @@ const SCORE_TOP = 1.04; // a score of 1 stays clear of the lane's edge
 const FLAG_TRACES = [0, 1]; // flagged and near misses: the only traces that change with the threshold
 
 // Each lane's `top` and `height` in px, from the top of the timeline.
-function layLanes(curves) {
+function layLanes(curves, extraPx = 0) {
   const rowPx = clamp(Math.round(112 / curves.classes.length), 11, 16);
   const heights = { score: 104, classes: rowPx * curves.classes.length, saliency: 52 };
   if (curves.level_db) heights.sound = 26;
-  let top = STRIP_PX + 4;
+  let top = STRIP_PX + 4 + extraPx;
   const lanes = {};
   for (const [name, height] of Object.entries(heights)) {
     lanes[name] = { top, height };

@@ -192,7 +192,9 @@ function visitClip(clip) {
   timeline.clear();
   tell('closed');
   showWork('Opening', '', null, null);
-  segments.show({ segments: [], near_misses: [], threshold: segments.cut().threshold });
+  segments.show({ marks: [], misses: [], threshold: segments.cut().threshold });
+  showAgreement({});
+  select(null);
   return open.visit;
 }
 

@@ -11,7 +11,8 @@ function makeTimeline({ onSeek, onThreshold, now }) {
   const readout = find('.rv-readout');
   let curves = null;
   let lanes = {};
-  let segments = { segments: [], near_misses: [] };
+  const nothing = { segments: [], near_misses: [], marks: [], misses: [], others: [] };
+  let segments = nothing;
   let threshold = 0.5;
   let view = [0, 1];
   let scoreName = 'score';
@@ -28,10 +29,10 @@ function makeTimeline({ onSeek, onThreshold, now }) {
   async function redraw() {
     if (!curves || !lanesBox.clientWidth) return;
     const plotly = await loadPlotly();
-    const laid = layLanes(curves);
+    const laid = layLanes(curves, OTHER_PX * otherRows(segments).length);
     lanes = laid.lanes;
     lanesBox.style.height = laid.height + 'px';
-    writeGutter(curves, lanes, scoreName);
+    writeGutter(curves, lanes, scoreName, otherNames(segments));
     writeLegend(curves, scoreName);
     const size = { width: lanesBox.clientWidth, height: laid.height, gutter: gutter() };
     const layout = makeLayout(curves, lanes, { ...size, view, colour });
@@ -40,19 +41,11 @@ function makeTimeline({ onSeek, onThreshold, now }) {
   }
 
   function overlay() {
-    const strip = find('.rv-strip');
-    const block = (s, className) => {
-      const made = make('span', className, s.label);
-      const [from, to] = [clamp(toPx(s.start_s), -4, width()), clamp(toPx(s.end_s), 0, width() + 4)];
-      made.style.left = from + 'px';
-      made.style.width = Math.max(3, to - from) + 'px';
-      made.hidden = s.end_s < view[0] || s.start_s > view[1];
-      return made;
-    };
-    strip.replaceChildren(
-      ...segments.near_misses.map((s) => block(s, 'rv-block rv-near')),
-      ...segments.segments.map((s) => block(s, 'rv-block')),
-    );
+    writeStrips(segments, (s) => ({
+      from: clamp(toPx(s.start_s), -4, width()),
+      to: clamp(toPx(s.end_s), 0, width() + 4),
+      hidden: s.end_s < view[0] || s.start_s > view[1],
+    }));
     place(now());
     placeThreshold();
   }
@@ -190,17 +183,24 @@ function makeTimeline({ onSeek, onThreshold, now }) {
       curves = data;
       scoreName = name;
       view = [0, curves.duration_s];
-      segments = { segments: [], near_misses: [] };
+      segments = nothing;
       hit.setAttribute('aria-valuemax', curves.duration_s.toFixed(2));
       await redraw();
     },
     clear() {
       curves = null;
     },
-    async setSegments(answer) {
+    async setMarks(answer) {
+      const names = (review) => otherRows(review).map((other) => other.reviewer).join('\n'); // prettier-ignore
+      const sameRows = names(answer) === names(segments);
       segments = answer;
       if (!curves || !plot.data) return;
-      overlay();
+      if (sameRows) overlay();
+      else await redraw();
+    },
+    async setSegments(answer) {
+      await this.setMarks(answer);
+      if (!curves || !plot.data) return;
       const [flagged, missed] = [segmentBoxes(answer.segments), segmentBoxes(answer.near_misses)];
       await window.Plotly.restyle(plot, { x: [flagged.x, missed.x], y: [flagged.y, missed.y] }, FLAG_TRACES);
     },
