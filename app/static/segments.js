@@ -17,7 +17,7 @@ function makeSegments({ onGo, onCut }) {
       cell.append(make('small', '', 'model: ' + mark.model_label));
     if (!mark.model_label) cell.append(make('small', '', 'by hand'));
     if (mark.note) cell.append(make('small', 'rv-noted', '✎ ' + mark.note));
-    cell.title = [mark.label, mark.note].filter(Boolean).join('\n');
+    cell.title = [mark.label, 'Model: ' + (mark.model_label || 'nothing flagged'), mark.note].filter(Boolean).join('\n');
     return cell;
   }
 
