@@ -271,7 +271,7 @@ class Desk:
         return analysis_facts(analysis) | arrays | self.segments(analysis_id, threshold)
 
     def analysis(self, key: str) -> Analysis:
-        """One kept analysis. Raises NotFoundError, CheckpointError."""
+        """The analysis with that id, from memory when it was read lately. Raises NotFoundError."""
         with self._reading:
             if key not in self._recent:
                 self._recent[key] = self.store.load(key)

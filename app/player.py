@@ -15,9 +15,9 @@ import gradio as gr
 
 STATIC = Path(__file__).parent / "static"
 SCRIPTS = (
-    "basics", "transport", "lanes", "paint", "previews", "gutter", "timeline", "minimap", "cut", "segments",
-    "files", "uploads", "sift", "shelf", "removal", "library", "online", "tabs", "keys", "page", "opening", "intake",
-    "small", "why", "classes", "truth", "map_view", "map", "start",
+    "basics", "transport", "lanes", "paint", "previews", "gutter", "review_strip", "timeline", "minimap", "cut",
+    "segments", "reviewer", "decisions", "decide_bar", "files", "uploads", "sift", "shelf", "removal", "library",
+    "online", "tabs", "keys", "page", "opening", "intake", "small", "why", "classes", "truth", "map_view", "map", "start",
 )  # fmt: skip
 """Joined in this order into the one function body that Gradio runs: parts first, then what joins them."""
 

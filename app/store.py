@@ -14,7 +14,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from urllib.parse import quote
 
-from sqlalchemy import ForeignKey, create_engine, delete, event, select
+from sqlalchemy import Engine, ForeignKey, create_engine, delete, event, select
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
@@ -118,6 +118,11 @@ class Store:
     def public_dirs(self) -> tuple[Path, ...]:
         """Folders whose files a browser may fetch: pictures and curves, never the database or the analyses."""
         return self.clips_dir, self.playback_dir, self.curves_dir, self.previews_dir
+
+    @property
+    def engine(self) -> Engine:
+        """The database, for the tables of other modules."""
+        return self._engine
 
     @staticmethod
     def _engine_name(url: str) -> str:

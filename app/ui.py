@@ -9,6 +9,7 @@ import plotly
 from gradio.events import api
 from gradio.themes import Base
 
+from app.decision_store import Decisions
 from app.desk import EXAMPLES, Desk
 from app.doors import Doors, PageAsks
 from app.library import Library
@@ -16,23 +17,28 @@ from app.library_asks import LibraryAsks, sweep_now_and_then
 from app.maps import MapAsks, Maps
 from app.player import STATIC, ReviewPlayer
 from app.previews import PreviewAsks, Previews
+from app.review_asks import ReviewAsks
+from app.reviews import Reviews
 from app.why_asks import WhyAsks
 
 PLOTLY_JS = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 
 STYLES = (  # in the order of the cascade
-    "theme", "opening", "library", "clip", "timeline", "previews", "why", "classes", "map", "narrow",
+    "theme", "opening", "library", "clip", "timeline", "previews", "review", "why", "classes", "map", "narrow",
 )  # fmt: skip
 HOUR_S, DAY_S = 3600, 86400  # how often, and after what time, what scripts uploaded is cleared away
 
 
-def build_ui(desk: Desk, library: Library, previews: Previews) -> gr.Blocks:
+def build_ui(desk: Desk, decisions: Decisions, library: Library, previews: Previews) -> gr.Blocks:
     """The page and its public listeners: /analyze, /segments and /library."""
     doors = Doors(desk)
     with gr.Blocks(
         title="CMHKF Review", analytics_enabled=False, fill_width=True, delete_cache=(HOUR_S, DAY_S)
     ) as page:
-        parts = PageAsks(desk), LibraryAsks(library), PreviewAsks(previews), WhyAsks(desk), MapAsks(Maps(desk))
+        parts = (
+            PageAsks(desk), LibraryAsks(library), ReviewAsks(desk, decisions), PreviewAsks(previews),
+            WhyAsks(desk), MapAsks(Maps(desk)),
+        )  # fmt: skip
         asks = [ask for part in parts for ask in part.functions()]
         ReviewPlayer(asks, plotly_js=f"gradio_api/file={PLOTLY_JS}")
         api(doors.library, api_name="library", concurrency_limit=4)
@@ -50,8 +56,9 @@ def build_ui(desk: Desk, library: Library, previews: Previews) -> gr.Blocks:
 def serve(desk: Desk) -> None:
     """Launch the page and block until it is stopped."""
     settings = desk.settings
-    library, previews = Library(desk), Previews(desk.store)
-    page = build_ui(desk, library, previews).queue(max_size=32)
+    decisions, previews = Decisions(desk.store), Previews(desk.store)
+    library = Library(desk, Reviews(desk, decisions))
+    page = build_ui(desk, decisions, library, previews).queue(max_size=32)
     page.launch(
         server_name=settings.host,
         server_port=settings.port,

@@ -96,8 +96,7 @@ def _runs(inside: np.ndarray) -> list[tuple[int, int]]:
 def _segment(analysis: Analysis, a: int, b: int) -> Segment:
     scores, line = analysis.scores, analysis.timeline
     peak = a + int(scores[a:b].argmax())
-    anomaly = analysis.class_probs[a:b, 1:].mean(axis=0)
-    label_idx = int(anomaly.argmax())
+    label, label_prob = strongest_class(analysis, a, b)
     end_s = float(line.ends_s[b - 1])
     if b == line.n_snippets:  # the last snippet stands for the frames after it too (C.1 drops fewer than 16)
         end_s = line.duration_s
@@ -106,6 +105,13 @@ def _segment(analysis: Analysis, a: int, b: int) -> Segment:
         end_s=end_s,
         peak_s=min(float(line.times_s[peak]) + line.snippet_s / 2, line.duration_s),
         score=float(scores[peak]),
-        label=analysis.classes[1 + label_idx],
-        label_prob=float(anomaly[label_idx] / max(anomaly.sum(), 1e-9)),
+        label=label,
+        label_prob=label_prob,
     )
+
+
+def strongest_class(analysis: Analysis, a: int, b: int) -> tuple[str, float]:
+    """The anomaly class with the highest mean probability in snippets [a, b), and its share among those classes."""
+    anomaly = analysis.class_probs[a:b, 1:].mean(axis=0)
+    label_idx = int(anomaly.argmax())
+    return analysis.classes[1 + label_idx], float(anomaly[label_idx] / max(anomaly.sum(), 1e-9))

@@ -27,6 +27,22 @@ async function ask(name, data = {}) {
   return answer;
 }
 
+// What this browser remembers of its user; storage may be forbidden, and then nothing is remembered.
+function recall(key) {
+  try {
+    return localStorage.getItem(key);
+  } catch {
+    return null;
+  }
+}
+function remember(key, value) {
+  try {
+    localStorage.setItem(key, value);
+  } catch {
+    // only comfort is lost
+  }
+}
+
 const pause = (ms) => new Promise((done) => setTimeout(done, ms));
 const say = (text) => {
   find('.rv-live').textContent = text;
@@ -38,10 +54,10 @@ const address = (url) => new URL(url, document.baseURI).href;
 // Parts of the page listen to each other through `tell`. A part may have:
 //   opened(facts, curves)  an analysis is on screen            closed()        another clip, or none
 //   cut(answer)            segments were cut at a threshold    panel(name)     a tab is shown
-//   moved(time)            the playback position               selected(s)     the segment there, or null
-//   laid({toPx, lanes, width})  the timeline's view changed    truth(spans)    the clip's ground truth, [] for none
-//   viewed(from, to)       the part of the timeline in view    lasso(times)    snippets chosen on the map, [] for none
-//   reviewed(answer)       `marks`: segments and decisions     film()          `timeline.previews.frameAt` has pictures
+//   reviewed(answer)       the same, or a decision was taken   selected(s)     the segment in hand, or null
+//   moved(time)            the playback position               truth(spans)    the clip's ground truth, [] for none
+//   laid({toPx, lanes, width})  the timeline's view changed    lasso(times)    snippets chosen on the map, [] for none
+//   viewed(from, to)       the part of the timeline in view    film()          `timeline.previews.frameAt` has pictures
 const parts = [];
 const tell = (what, ...facts) => {
   for (const part of parts) part[what]?.(...facts);

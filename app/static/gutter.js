@@ -1,5 +1,5 @@
 // The words of the timeline, as text of the page: names beside the lanes, the legend above, the readout at the pointer.
-function writeGutter(curves, lanes, scoreName) {
+function writeGutter(curves, lanes, scoreName, more) {
   const label = (text, top, className, hint = '') => {
     const made = make('span', className, text);
     made.style.top = top + 'px';
@@ -56,7 +56,7 @@ function writeGutter(curves, lanes, scoreName) {
       [LEVEL_FLOOR_DB, lanes.sound.top + lanes.sound.height - 4],
     ])
       labels.push(label(value, at, 'rv-tick'));
-  find('.rv-gutter').replaceChildren(...labels);
+  find('.rv-gutter').replaceChildren(...labels, ...more);
 }
 
 function writeLegend(curves, scoreName) {

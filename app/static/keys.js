@@ -1,22 +1,42 @@
-// One table binds the keys and writes the help.
-function makeKeys(actions) {
+// One table binds the keys and writes the help and the hints on the buttons.
+const DIGITS = Object.fromEntries(Array.from({ length: 10 }, (_, i) => [String(i), 'label' + i]));
+
+function makeKeys(actions, onDecision) {
   const TABLE = [
     ['Space, K', 'Play or pause', { ' ': 'toggle', k: 'toggle' }],
     ['J, L', 'Play backwards, forwards; again for faster', { j: 'rewind', l: 'faster' }],
     [', .', 'One frame back, forward', { ',': 'back', '.': 'forward' }],
     ['← →', '5 seconds back, forward', { ArrowLeft: 'back5', ArrowRight: 'forward5' }],
     ['Shift ← →', '1 second back, forward', { 'Shift ArrowLeft': 'back1', 'Shift ArrowRight': 'forward1' }],
-    ['N, P', 'Next, previous segment', { n: 'next', p: 'previous' }],
+    ['N, P', 'Next, previous segment; dismissed ones are passed by', { n: 'next', p: 'previous' }],
+    ['C, X', 'Confirm, dismiss, and move on to the next open one', { c: 'confirm', x: 'dismiss' }, 'decides'],
+    ['O', 'Reopen', { o: 'reopen' }, 'decides'],
+    ['0 – 9', 'Call it by the number of a class', DIGITS, 'decides'],
+    ['[ ]', 'Start, end of the segment to the playhead', { '[': 'edgeStart', ']': 'edgeEnd' }, 'decides'],
+    ['S', 'Split at the playhead', { s: 'split' }, 'decides'],
+    ['G', 'Merge with the next one', { g: 'merge' }, 'decides'],
+    ['A', 'Add a segment by hand: once at its start, once at its end', { a: 'add' }, 'decides'],
+    ['Delete', 'Remove one that was added by hand', { Delete: 'remove' }, 'decides'],
+    ['M', 'Write a note', { m: 'note' }],
+    ['U, Ctrl Z', 'Undo', { u: 'undo', 'Control z': 'undo' }, 'decides'],
+    [
+      'Shift U, Ctrl Shift Z',
+      'Redo',
+      { 'Shift u': 'redo', 'Control Shift z': 'redo', 'Control y': 'redo' },
+      'decides',
+    ],
     ['Shift Space', 'Play this segment once', { 'Shift  ': 'once' }],
+    ['R', 'Play this segment over and over', { r: 'loop' }],
     ['Z', 'Zoom to this segment', { z: 'zoom' }],
     ['+ −', 'Zoom the timeline in, out (or the wheel)', { '+': 'in', '=': 'in', '-': 'out' }],
     ['PgUp, PgDn', 'Move the zoomed timeline (or Shift with the wheel)', { PageUp: 'left', PageDown: 'right' }],
     ['F', 'Fit the whole clip', { f: 'fit' }],
-    ['M', 'Sound on or off', { m: 'mute' }],
+    ['Shift M', 'Sound on or off', { 'Shift m': 'mute' }],
     ['?', 'This help', { '?': 'help' }],
     ['Esc', 'Close what is open', { Escape: 'close' }],
   ];
   const bound = Object.assign({}, ...TABLE.map((row) => row[2]));
+  const decides = new Set(TABLE.filter((row) => row[3]).flatMap((row) => Object.values(row[2])));
   const dialog = find('.rv-keys');
   const list = dialog.querySelector('dl');
   for (const [label, text] of TABLE) {
@@ -26,14 +46,23 @@ function makeKeys(actions) {
   }
   dialog.querySelector('button').addEventListener('click', () => dialog.close());
 
-  function name(event) {
-    const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
-    return (event.shiftKey && (key === ' ' || key.startsWith('Arrow')) ? 'Shift ' : '') + key;
+  for (const button of element.querySelectorAll('[data-do]')) {
+    const key = Object.keys(bound).find((name) => bound[name] === button.dataset.do);
+    const text = button.ariaLabel ?? button.textContent.trim();
+    button.title = key ? text + ' (' + key.replace(/ $/, 'Space').replace(/\b[a-z]$/, (c) => c.toUpperCase()) + ')' : text;
   }
+
+  function actionOf(event) {
+    const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+    const control = chord(event) ? 'Control ' : '';
+    return (event.shiftKey && bound[control + 'Shift ' + key]) || bound[control + key];
+  }
+  // AltGr writes brackets on many keyboards, and looks like Ctrl and Alt.
+  const chord = (event) => (event.ctrlKey || event.metaKey) && !event.getModifierState('AltGraph');
 
   function busy(event) {
     const target = event.target;
-    if (event.ctrlKey || event.metaKey || event.altKey || element.offsetParent === null) return true;
+    if ((event.altKey && !event.getModifierState('AltGraph')) || element.offsetParent === null) return true;
     if (element.querySelector('dialog[open]:not(.rv-keys)')) return true; // another dialog has the keys
     if (dialog.open) return !['?', 'Escape'].includes(event.key);
     if (target.closest('input, textarea, select, [contenteditable]')) return event.key !== 'Escape';
@@ -45,16 +74,17 @@ function makeKeys(actions) {
 
   function onKey(event) {
     if (!element.isConnected) return document.removeEventListener('keydown', onKey, true);
-    const action = bound[name(event)];
+    const action = actionOf(event);
     if (!action || busy(event)) return;
+    if (decides.has(action)) onDecision();
     if (action === 'help') {
       if (dialog.open) dialog.close();
       else dialog.showModal();
     } else if (action === 'close') {
       if (dialog.open) dialog.close();
-      event.target.blur();
       actions.close();
-    } else actions[action]();
+      event.target.blur();
+    } else if (!(event.repeat && decides.has(action))) actions[action](); // a key held down decides once
     event.preventDefault();
     event.stopPropagation();
   }

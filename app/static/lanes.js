@@ -9,7 +9,7 @@ const LEVEL_FLOOR_DB = -60;
 const SCORE_TOP = 1.04; // a score of 1 stays clear of the lane's edge
 
 // Each lane's `top` and `height` in px, from the top of the timeline; a folded one leaves only its name.
-function layLanes(curves, folded, mute) {
+function layLanes(curves, folded, mute, extraPx = 0) {
   const low = window.innerHeight < LOW_SCREEN_PX;
   const rowPx = clamp(Math.round((low ? 77 : 104) / curves.classes.length), 11, 15);
   const heights = {
@@ -19,7 +19,7 @@ function layLanes(curves, folded, mute) {
     saliency: low ? 36 : 44,
     sound: mute ? 18 : low ? 32 : 40,
   };
-  let top = STRIP_PX + 5;
+  let top = STRIP_PX + 5 + extraPx;
   const lanes = {};
   for (const [name, full] of Object.entries(heights)) {
     const height = folded.has(name) ? FOLDED_PX : full;

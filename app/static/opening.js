@@ -74,7 +74,7 @@ async function showAnalysis(facts, visit) {
   timeline.show(curves, scoreName);
   tell('opened', facts, curves);
   timeline.setThreshold(segments.cut().threshold, false);
-  cutSoon();
+  await cutInPython();
 }
 
 // The picture. A copy is asked for when the browser plays the sound but shows nothing, or nothing at all.
@@ -201,7 +201,9 @@ function visitClip(clip) {
   timeline.clear();
   tell('closed');
   showWork('Opening', '', null, null);
-  segments.show({ segments: [], near_misses: [], threshold: segments.cut().threshold });
+  segments.show({ marks: [], misses: [], threshold: segments.cut().threshold });
+  showAgreement({});
+  select(null);
   return open.visit;
 }
 

@@ -1,7 +1,7 @@
 // The page: which view is shown, which clip is open, and who tells whom.
 const root = find('.rv');
 const video = find('.rv-video');
-const open = { clip: null, analysis: null, curves: null, visit: 0, startAt: 0, copyAsked: false }; // what is on screen
+const open = { clip: null, analysis: null, curves: null, visit: 0, startAt: 0, copyAsked: false, segment: null }; // what is on screen
 let status = { library: [], examples: [], model: 'queued', trained: null };
 
 const transport = makeTransport(video, onMove);
@@ -14,6 +14,12 @@ const segments = makeSegments({
     cutSoon();
   },
 });
+const reviewer = makeReviewer({ onChange: () => cutSoon() });
+const decisions = makeDecisions({
+  question, segments, selected: () => selected, now: transport.now, onReview: decided, onReload: () => cutSoon(),
+  onGo: goSegment, onSelect: select,
+}); // prettier-ignore
+const decideBar = makeDecideBar({ decisions, transport, selected: () => selected });
 const tabs = makeTabs();
 const library = makeLibrary({
   onOpen: openClip,
@@ -30,18 +36,19 @@ function onMove(time) {
   timeline.move(time, !video.paused);
   find('.rv-now').textContent = clock(time);
   find('.rv-frame').textContent = open.clip ? 'frame ' + transport.frame(time) : '';
-  segments.mark(time);
-  select(segments.at(time) ?? null);
+  if (!decideBar.looping() && !(selected && segments.inside(selected, time))) select(segments.at(time) ?? selected);
   tell('moved', time);
   root.classList.toggle('rv-playing', !video.paused);
   find('.rv-play').setAttribute('aria-label', video.paused ? 'Play' : 'Pause');
   keepAddress();
 }
 
+// The segment in hand: the one under the playhead, or the last one there was, until there is another.
 let selected = null;
 function select(segment) {
   if (segment === selected) return;
   selected = segment;
+  segments.mark(segment);
   tell('selected', segment);
 }
 
@@ -52,12 +59,13 @@ function keepAddress() {
   addressTimer = setTimeout(() => {
     const url = new URL(location.href);
     const cut = segments.cut();
-    for (const name of ['clip', 'analysis', 't', 'threshold', 'min_length_s', 'merge_gap_s'])
+    for (const name of ['clip', 'analysis', 't', 'threshold', 'min_length_s', 'merge_gap_s', 'segment'])
       url.searchParams.delete(name);
     if (open.clip) {
       url.searchParams.set('clip', open.clip);
       if (open.analysis) url.searchParams.set('analysis', open.analysis);
       url.searchParams.set('t', transport.now().toFixed(2));
+      if (selected) url.searchParams.set('segment', selected.id);
       for (const [name, usual] of [
         ['threshold', 0.5],
         ['min_length_s', 0],
@@ -70,6 +78,7 @@ function keepAddress() {
 }
 
 function goSegment(segment) {
+  select(segment);
   transport.seek(segment.start_s);
   say('Segment ' + segment.label + ' at ' + clock(segment.start_s));
 }
@@ -79,34 +88,58 @@ function walk(direction) {
   else say(direction > 0 ? 'No later segment' : 'No earlier segment');
 }
 
-// Segments are cut here at once, and by Python when the threshold rests.
-function showCut(answer) {
-  segments.show(answer);
-  segments.mark(transport.now());
-  tell('cut', answer);
-  select(segments.at(transport.now()) ?? null);
-  timeline.setSegments(answer);
-}
+// Segments are cut here at once, and by Python, which knows the decisions, when the threshold rests.
 let cutTimer = null;
 function cutSoon() {
   if (!open.curves) return;
-  showCut({ analysis_id: open.analysis, ...cutHere(open.curves, segments.cut()) });
+  const here = decisions.here(cutHere(open.curves, segments.cut()));
+  segments.show(here);
+  select((selected && segments.byId(selected.id)) ?? segments.at(transport.now()) ?? null);
+  tell('cut', here);
+  timeline.setSegments(here);
   clearTimeout(cutTimer);
   cutTimer = setTimeout(cutInPython, 150);
 }
 async function cutInPython() {
-  const { analysis: key, visit } = open;
-  if (!key) return;
-  const asked = segments.cut();
-  const current = () => visit === open.visit && JSON.stringify(asked) === JSON.stringify(segments.cut());
+  if (!open.analysis) return;
+  const asked = question();
+  const current = () => JSON.stringify(asked) === JSON.stringify(question());
   try {
-    const answer = await ask('flag', { analysis_id: key, ...asked });
+    const answer = await ask('marks', asked);
     if (!current()) return;
-    showCut(answer);
-    keepAddress();
+    if (!showReview(answer)) return cutSoon(); // a decision overtook it
+    tell('cut', answer);
+    timeline.setSegments(answer);
   } catch (error) {
     if (current()) find('.rv-count').textContent = error.message;
   }
+}
+
+// What every question about decisions says: whose view of which clip.
+function question() {
+  return { clip: open.clip, analysis_id: open.analysis, reviewer: reviewer.name(), ...segments.cut() };
+}
+function showReview(answer) {
+  if (!decisions.take(answer)) return false;
+  segments.show(answer);
+  showAgreement(answer);
+  const wanted = open.segment && (segments.byId(open.segment) ?? segments.marks()[Number(open.segment) - 1]);
+  open.segment = null;
+  const kept = selected && segments.byId(selected.id);
+  const next = wanted ?? kept ?? segments.at(transport.now()) ?? null;
+  select(next);
+  tell('reviewed', answer);
+  keepAddress();
+  return true;
+}
+// An answer to a decision. False: the user is elsewhere by now.
+function decided(answer, asked) {
+  if (asked.clip !== open.clip || asked.analysis_id !== open.analysis) return false;
+  showReview(answer);
+  timeline.setSegments(answer);
+  const now = question();
+  if (Object.keys(now).some((name) => now[name] !== asked[name])) cutSoon(); // the threshold moved meanwhile
+  return true;
 }
 function onThreshold(value) {
   segments.setThreshold(value);

@@ -9,18 +9,15 @@ const actions = {
   forward5: () => transport.seek(transport.now() + 5),
   back1: () => transport.seek(transport.now() - 1),
   forward1: () => transport.seek(transport.now() + 1),
-  next: () => walk(1),
-  previous: () => walk(-1),
+  next: () => decisions.inOrder(() => walk(1)),
+  previous: () => decisions.inOrder(() => walk(-1)),
   once: () => {
-    const s = segments.at(transport.now());
-    if (s) transport.playOnce(s.start_s, s.end_s);
+    if (selected) transport.playOnce(selected.start_s, selected.end_s);
   },
   zoom: () => {
-    const s = segments.at(transport.now());
-    if (s) {
-      const around = (s.end_s - s.start_s) / 2;
-      timeline.setView(s.start_s - around, s.end_s + around);
-    }
+    if (!selected) return;
+    const around = (selected.end_s - selected.start_s) / 2;
+    timeline.setView(selected.start_s - around, selected.end_s + around);
   },
   in: () => timeline.zoom(0.6),
   out: () => timeline.zoom(1 / 0.6),
@@ -34,9 +31,15 @@ const actions = {
     if (document.fullscreenElement) document.exitFullscreen();
     else find('.rv-stage').requestFullscreen();
   },
-  close: library.close,
+  close: () => {
+    library.close();
+    decisions.cancel();
+    decideBar.forget();
+  },
+  ...decisions.actions,
+  ...decideBar.actions,
 };
-makeKeys(actions);
+makeKeys(actions, decideBar.learn);
 for (const button of element.querySelectorAll('[data-do]'))
   button.addEventListener('click', () => actions[button.dataset.do]());
 video.addEventListener('click', transport.toggle);
@@ -62,7 +65,8 @@ async function start() {
   const wanted = new URLSearchParams(location.search);
   const names = ['threshold', 'min_length_s', 'merge_gap_s'].filter((name) => wanted.has(name));
   segments.setCut(Object.fromEntries(names.map((name) => [name, wanted.get(name)])));
-  await refresh();
+  open.segment = wanted.get('segment');
+  await Promise.all([refresh(), reviewer.start()]);
   library.showExamples(status.examples);
   if (wanted.has('analysis')) await openClip({ analysis_id: wanted.get('analysis') }, Number(wanted.get('t')) || 0);
   else if (wanted.has('clip')) await openClip({ clip: wanted.get('clip') }, Number(wanted.get('t')) || 0);

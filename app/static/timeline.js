@@ -11,7 +11,8 @@ function makeTimeline({ onSeek, onThreshold, now }) {
   const readout = find('.rv-readout');
   let curves = null;
   let lanes = {};
-  let segments = { segments: [], near_misses: [] };
+  const nothing = { segments: [], near_misses: [], marks: [], misses: [], others: [] };
+  let segments = nothing;
   let threshold = 0.5;
   let view = [0, 1];
   let scoreName = 'score';
@@ -33,11 +34,11 @@ function makeTimeline({ onSeek, onThreshold, now }) {
   function redraw() {
     if (!curves || !lanesBox.clientWidth) return;
     laidMute = previews.mute();
-    const laid = layLanes(curves, folds.folded, laidMute);
+    const laid = layLanes(curves, folds.folded, laidMute, OTHER_PX * otherRows(segments).length);
     lanes = laid.lanes;
     lanesBox.style.height = laid.height + 'px';
     fieldPx = field.clientWidth;
-    writeGutter(curves, lanes, scoreName);
+    writeGutter(curves, lanes, scoreName, otherNames(segments));
     folds.bind();
     writeLegend(curves, scoreName);
     painter.prepare(curves, lanes);
@@ -58,11 +59,9 @@ function makeTimeline({ onSeek, onThreshold, now }) {
     });
   }
 
-  let blocks = []; // of the segment strip: made with each cut, moved with the view
+  let blocks = []; // of the strips: made with each cut, moved with the view
   function makeBlocks() {
-    const block = (className) => (segment) => ({ segment, made: make('span', className, segment.label) });
-    blocks = [...segments.near_misses.map(block('rv-block rv-near')), ...segments.segments.map(block('rv-block'))];
-    find('.rv-strip').replaceChildren(...blocks.map(({ made }) => made));
+    blocks = writeStrips(segments);
   }
 
   function overlay() {
@@ -207,7 +206,7 @@ function makeTimeline({ onSeek, onThreshold, now }) {
       curves = data;
       scoreName = name;
       view = [0, curves.duration_s];
-      segments = { segments: [], near_misses: [] };
+      segments = nothing;
       makeBlocks();
       hit.setAttribute('aria-valuemax', curves.duration_s.toFixed(2));
       redraw();
@@ -216,12 +215,15 @@ function makeTimeline({ onSeek, onThreshold, now }) {
       curves = null;
     },
     setSegments(answer) {
+      const names = (review) => otherRows(review).map((other) => other.reviewer).join(); // prettier-ignore
+      const sameRows = names(answer) === names(segments);
       segments = answer;
       if (!curves) return;
       const said = find('.rv-count').textContent;
       handle.querySelector('small').textContent = said;
       handle.setAttribute('aria-valuetext', threshold.toFixed(2) + ': ' + said);
       makeBlocks();
+      if (!sameRows) return redraw();
       overlay();
       repaint();
     },

@@ -1,0 +1,91 @@
+// The controls under the picture: they show the selected segment and change it; the first-use hint; the loop.
+function makeDecideBar({ decisions, transport, selected }) {
+  const bar = find('.rv-decide');
+  const label = find('.rv-label');
+  const note = find('.rv-note');
+  const loopButton = find('[data-do="loop"]');
+  let noteOf = null; // whose note is being typed, whatever is selected meanwhile
+  let looping = false;
+
+  function show(mark) {
+    bar.dataset.state = mark?.state ?? '';
+    for (const control of bar.querySelectorAll('[data-needs="segment"]')) control.disabled = !mark;
+    find('[data-do="remove"]').disabled = !mark || Boolean(mark.model_label);
+    for (const [action, state] of [
+      ['confirm', 'confirmed'],
+      ['dismiss', 'dismissed'],
+    ])
+      find('.rv-decide [data-do="' + action + '"]').setAttribute('aria-pressed', String(mark?.state === state));
+    label.value = mark?.label ?? '';
+    label.title = mark?.model_label ? 'The model says ' + mark.model_label : '';
+    if (document.activeElement !== note) note.value = mark?.note ?? '';
+  }
+
+  label.addEventListener('change', () => {
+    decisions.label(label.value);
+    label.blur(); // keys work again
+  });
+  note.addEventListener('focus', () => {
+    noteOf = selected();
+  });
+  note.addEventListener('change', () => {
+    if (noteOf && note.value !== noteOf.note) decisions.note(noteOf.id, note.value);
+  });
+  note.addEventListener('blur', () => show(selected()));
+  note.addEventListener('keydown', (event) => {
+    if (event.key === 'Enter') note.blur();
+  });
+
+  function setLoop(on) {
+    looping = on;
+    loopButton.setAttribute('aria-pressed', String(on));
+  }
+  const again = () => transport.playOnce(selected().start_s, Infinity);
+  video.addEventListener('ended', () => {
+    if (looping && selected()) again();
+  });
+
+  const hint = find('.rv-hint');
+  const KNOWN = 'cmhkf-keys-known';
+  hint.hidden = recall(KNOWN) === 'yes';
+  function learn() {
+    if (hint.hidden) return;
+    hint.hidden = true;
+    remember(KNOWN, 'yes');
+  }
+  hint.querySelector('button').addEventListener('click', learn);
+
+  parts.push({
+    opened(_facts, curves) {
+      label.replaceChildren(
+        new Option('', ''),
+        ...curves.classes.map((name, i) => new Option(i < 10 ? i + ' ' + name : name, name)),
+      );
+      label.options[0].hidden = true;
+      show(null);
+    },
+    closed() {
+      setLoop(false);
+      show(null);
+    },
+    selected: show,
+    moved(time) {
+      const mark = looping && !video.paused && selected();
+      if (mark && (time >= mark.end_s || time < mark.start_s - 0.05)) again();
+    },
+  });
+
+  return {
+    learn,
+    looping: () => looping,
+    forget() {
+      if (document.activeElement === note) note.value = noteOf?.note ?? ''; // Esc leaves the note as it was
+    },
+    actions: {
+      note: () => {
+        if (selected()) note.focus();
+      },
+      loop: () => setLoop(!looping && Boolean(selected())),
+    },
+  };
+}
