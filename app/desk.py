@@ -12,12 +12,11 @@ from collections.abc import Callable, Generator, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
-from urllib.parse import quote
 
 from app.charts import curves_file
 from app.jobs import Job, Jobs
 from app.settings import Settings
-from app.store import Entry, Store
+from app.store import Entry, Store, file_url
 from cmhkf import Analysis, ConfigError, flag_segments
 from cmhkf.config import PRESETS
 from cmhkf.media import Clip, probe
@@ -94,7 +93,7 @@ class Desk:
             "trained": analyzer.trained if analyzer else None,
             "error": warming.error if warming and not analyzer else "",
             "max_upload_mb": self.settings.max_upload_mb,
-            "examples": [{"name": path.name, "url": _url(path)} for path in _examples()],
+            "examples": [{"name": path.name, "url": file_url(path)} for path in _examples()],
             "library": self.library(),
         }
 
@@ -180,7 +179,7 @@ class Desk:
         """A clip with its newest analysis, or one analysis with its clip: all the player needs to show it."""
         job = None if analysis_id else self._analysing.find(clip)
         key = analysis_id or (None if job and not job.over else self.store.latest(clip))
-        analysis = self._analysis(key) if key else None
+        analysis = self.analysis(key) if key else None
         return {
             "clip": self.playback(self.store.clip(analysis.clip.sha256 if analysis else clip)),
             "analysis": self._shown(key, analysis) if key and analysis else None,
@@ -197,7 +196,7 @@ class Desk:
         return {
             "sha256": clip.sha256,
             "name": clip.name,
-            "url": source and _url(source),
+            "url": source and file_url(source),
             "is_copy": source == made,
             "copy_job": job and job.id,
             "fps": float(clip.native_rate) if clip.native_rate else 24.0,
@@ -207,14 +206,14 @@ class Desk:
 
     def _shown(self, key: str, analysis: Analysis) -> dict[str, Any]:
         curves = curves_file(analysis, key, self.store.curves_dir)
-        return analysis_facts(analysis) | {"analysis_id": key, "curves_url": _url(curves)}
+        return analysis_facts(analysis) | {"analysis_id": key, "curves_url": file_url(curves)}
 
     def segments(
         self, analysis_id: str, threshold: float, *, min_length_s: float = 0.0, merge_gap_s: float = 1.0
     ) -> dict[str, Any]:
         """Flagged segments and near misses at a threshold. No inference. Raises ConfigError, NotFoundError."""
         found = flag_segments(
-            self._analysis(analysis_id), threshold, min_length_s=min_length_s, merge_gap_s=merge_gap_s,
+            self.analysis(analysis_id), threshold, min_length_s=min_length_s, merge_gap_s=merge_gap_s,
             near_misses=True,
         )  # fmt: skip
         return {
@@ -226,7 +225,7 @@ class Desk:
 
     def report(self, analysis_id: str, threshold: float) -> dict[str, Any]:
         """What a script gets of an analysis."""
-        analysis = self._analysis(analysis_id)
+        analysis = self.analysis(analysis_id)
         arrays = {
             "times_s": analysis.times_s.tolist(),
             "scores": analysis.scores.tolist(),
@@ -234,7 +233,8 @@ class Desk:
         }
         return analysis_facts(analysis) | arrays | self.segments(analysis_id, threshold)
 
-    def _analysis(self, key: str) -> Analysis:
+    def analysis(self, key: str) -> Analysis:
+        """The analysis with that id; the newest used stay in memory. Raises NotFoundError, CheckpointError."""
         with self._reading:
             if key not in self._recent:
                 self._recent[key] = self.store.load(key)
@@ -286,8 +286,3 @@ def job_facts(job: Job) -> dict[str, Any]:
 
 def _examples() -> list[Path]:
     return sorted(EXAMPLES.glob("*.mp4"))
-
-
-def _url(path: Path) -> str:
-    """A file of the allowed folders, relative to the page so that a sub-path works."""
-    return "gradio_api/file=" + quote(str(path))

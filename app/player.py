@@ -16,7 +16,7 @@ import gradio as gr
 STATIC = Path(__file__).parent / "static"
 SCRIPTS = (
     "basics", "transport", "lanes", "gutter", "timeline", "segments", "library", "tabs", "keys",
-    "page", "opening", "start",
+    "export", "page", "opening", "start",
 )  # fmt: skip
 """Joined in this order into the one function body that Gradio runs: parts first, then what joins them."""
 

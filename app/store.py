@@ -12,6 +12,7 @@ import shutil
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
+from urllib.parse import quote
 
 from sqlalchemy import ForeignKey, create_engine, event, select
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
@@ -95,8 +96,9 @@ class Store:
     def __init__(self, home: Path, url: str) -> None:
         self.clips_dir, self.analyses_dir = home / "clips", home / "analyses"
         self.playback_dir, self.curves_dir = home / "playback", home / "curves"
+        self.exports_dir = home / "exports"
         try:
-            for folder in (self.clips_dir, self.analyses_dir, self.playback_dir, self.curves_dir):
+            for folder in (self.analyses_dir, *self.public_dirs):
                 folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ConfigError(f"home {str(home)!r} cannot be written ({error}); choose another with --home") from None
@@ -113,8 +115,8 @@ class Store:
 
     @property
     def public_dirs(self) -> tuple[Path, ...]:
-        """Folders whose files a browser may fetch: pictures and curves, never the database or the analyses."""
-        return self.clips_dir, self.playback_dir, self.curves_dir
+        """Folders whose files a browser may fetch: pictures, curves and exports, never the database or the analyses."""
+        return self.clips_dir, self.playback_dir, self.curves_dir, self.exports_dir
 
     @staticmethod
     def _engine_name(url: str) -> str:
@@ -202,6 +204,11 @@ class Store:
     def _revive(self, row: ClipRow) -> Clip:
         clip = Clip.from_dict(json.loads(row.probed))
         return replace(clip, path=str(self.clips_dir / row.file))
+
+
+def file_url(path: Path) -> str:
+    """A file of the public folders, relative to the page so that a sub-path works."""
+    return "gradio_api/file=" + quote(str(path))
 
 
 def _now() -> datetime:

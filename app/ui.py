@@ -1,4 +1,4 @@
-"""Gradio: one component for people, three doors for scripts. Wiring only; what is done is in `desk.py`."""
+"""Gradio: one component for people, four doors for scripts. Wiring only; what is done is in `desk.py`."""
 
 from __future__ import annotations
 
@@ -11,21 +11,24 @@ from gradio.themes import Base
 
 from app.desk import EXAMPLES, Desk
 from app.doors import Doors, PageAsks
+from app.exports import ExportAsks, Exports, export_door
 from app.player import STATIC, ReviewPlayer
+from app.undecided import Undecided
 
 PLOTLY_JS = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 
-STYLES = ("theme", "opening", "clip", "timeline", "narrow")  # in the order of the cascade
+STYLES = ("theme", "opening", "clip", "timeline", "export", "narrow")  # in the order of the cascade
 HOUR_S, DAY_S = 3600, 86400  # how often, and after what time, what scripts uploaded is cleared away
 
 
-def build_ui(desk: Desk) -> gr.Blocks:
-    """The page and its public listeners: /analyze, /segments and /library."""
+def build_ui(desk: Desk, exports: Exports) -> gr.Blocks:
+    """The page and its public listeners: /analyze, /segments, /export and /library."""
     doors = Doors(desk)
     with gr.Blocks(
         title="CMHKF Review", analytics_enabled=False, fill_width=True, delete_cache=(HOUR_S, DAY_S)
     ) as page:
-        ReviewPlayer(PageAsks(desk).functions(), plotly_js=f"gradio_api/file={PLOTLY_JS}")
+        asks = [*PageAsks(desk).functions(), *ExportAsks(exports).functions()]
+        ReviewPlayer(asks, plotly_js=f"gradio_api/file={PLOTLY_JS}")
         api(doors.library, api_name="library", concurrency_limit=4)
         api(doors.segments, api_name="segments", concurrency_limit=4)
         video = gr.File(visible=False, label="video")
@@ -35,13 +38,15 @@ def build_ui(desk: Desk) -> gr.Blocks:
         gr.Button(visible=False).click(
             doors.analyze, [video, model, threshold], answer, api_name="analyze", concurrency_limit=1
         )
+        export_door(exports)
     return page
 
 
 def serve(desk: Desk) -> None:
     """Launch the page and block until it is stopped."""
     settings = desk.settings
-    page = build_ui(desk).queue(max_size=32)
+    exports = Exports(desk, Undecided(desk))
+    page = build_ui(desk, exports).queue(max_size=32)
     page.launch(
         server_name=settings.host,
         server_port=settings.port,
@@ -59,4 +64,7 @@ def serve(desk: Desk) -> None:
         prevent_thread_lock=True,
     )
     desk.warm_up()
-    page.block_thread()
+    try:
+        page.block_thread()
+    finally:
+        exports.close()

@@ -1,4 +1,4 @@
-"""Pieces of a clip: their pictures are read back by number, their sound by the time of a click, their length by PyAV."""
+"""Pieces of a clip: pictures are read back by number, sound by the time of a click, lengths by PyAV."""
 
 from fractions import Fraction
 

@@ -35,6 +35,7 @@ function makeKeys(actions) {
     const target = event.target;
     if (event.ctrlKey || event.metaKey || event.altKey || element.offsetParent === null) return true;
     if (dialog.open) return !['?', 'Escape'].includes(event.key);
+    if (find('dialog[open]')) return true; // another one has its own keys
     if (target.closest('input, textarea, select, [contenteditable]')) return event.key !== 'Escape';
     if (target.closest('.rv-threshold')) return event.key.startsWith('Arrow') || event.key.startsWith('Page');
     // A button reached by keyboard keeps Space and Enter; one that was clicked does not steal them.
