@@ -1,9 +1,10 @@
-"""Fixtures shared by the tests of media."""
+"""Fixtures shared by tests of several parts."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from browser import browser, clips, server, watched  # noqa: F401
 from media_factory import click, constant, write_numbered, write_wav
 
 

@@ -1,150 +1,12 @@
 """The whole page in Chromium, over the real server and a made-up analyzer."""
 
-import os
-import shutil
-import signal
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
-from pathlib import Path
-
 import pytest
+from browser import SECONDS, Watched, click_axis
 from fakes import make_video
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
 pytestmark = pytest.mark.browser
-
-TESTS = Path(__file__).parent
-SECONDS = 20
-STARTUP_S = 60  # the promise is 15 s on an idle machine
-CHROMIUM_ARGS = [
-    "--no-sandbox", "--autoplay-policy=no-user-gesture-required", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--no-first-run", "--disable-gpu",
-]  # fmt: skip
-
-
-class Server:
-    """The page as a process of its own, which can be ended and started again."""
-
-    def __init__(self, home):
-        self.home = home
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}/"
-        self.start()
-
-    def start(self):
-        self.log = (self.home / "server.log").open("ab")
-        command = [sys.executable, str(TESTS / "fake_server.py"), "--port", str(self.port)]
-        self.process = subprocess.Popen(
-            [*command, "--home", str(self.home)], stdout=self.log, stderr=subprocess.STDOUT,
-            env={**os.environ, "CMHKF_FAKE_DELAY_S": "0.12", "PYTHONPATH": f"{TESTS.parent}:{TESTS}"},
-        )  # fmt: skip
-        end = time.monotonic() + STARTUP_S
-        while True:
-            try:
-                with urllib.request.urlopen(self.url, timeout=5):
-                    return
-            except (urllib.error.URLError, OSError):
-                assert self.process.poll() is None, self.said()
-                assert time.monotonic() < end, self.said()
-                time.sleep(0.1)
-
-    def stop(self):
-        self.process.send_signal(signal.SIGTERM)
-        self.process.wait(20)
-        self.log.close()
-
-    def said(self):
-        return (self.home / "server.log").read_text()
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    made = Server(tmp_path_factory.mktemp("home"))
-    yield made
-    made.stop()
-    assert "Traceback" not in made.said()
-
-
-@pytest.fixture(scope="module")
-def clips(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("clips")
-    return {
-        "main": make_video(folder / "corridor.mp4", seconds=SECONDS),
-        "slow": make_video(folder / "yard <b>bold ${alert(1)}.mp4", seconds=5),
-        "old": make_video(folder / "old.avi", seconds=6, codec="mpeg4", sound=False),
-    }
-
-
-@pytest.fixture(scope="module")
-def browser():
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if chromium is None:
-        reason = "chromium is not here; install it (Debian: apt-get install chromium)"
-        if os.environ.get("CMHKF_REQUIRE_BROWSER") == "1":
-            pytest.fail(reason)
-        pytest.skip(reason)
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        made = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_ARGS)
-        yield made
-        made.close()
-
-
-class Watched:
-    """A page, and everything that must not happen on it."""
-
-    def __init__(self, browser, server, width=1440, height=900):
-        self.page = browser.new_page(viewport={"width": width, "height": height})
-        self.page.set_default_timeout(20000)
-        self.faults = []
-        self.page.on("pageerror", lambda e: self.faults.append(f"page error: {e}"))
-        self.page.on("console", lambda m: m.type == "error" and self.faults.append(f"console: {m.text}"))
-        self.page.on("dialog", lambda d: self.faults.append(f"dialog: {d.message}") or d.dismiss())
-        self.page.on("response", lambda r: r.status >= 400 and self.faults.append(f"{r.status} {r.url}"))
-        self.page.on("request", lambda r: self.leaves(r.url, server.url) and self.faults.append(f"left: {r.url}"))
-
-    @staticmethod
-    def leaves(url, home):
-        return not url.startswith((home, "blob:", "data:"))
-
-    def time(self):
-        return self.page.evaluate("document.querySelector('.rv-video').currentTime")
-
-    def cursor_x(self):
-        return self.page.evaluate("document.querySelector('.rv-cursor').getBoundingClientRect().x")
-
-    def wait_time(self, expected, tolerance=0.1):
-        script = "([t, d]) => Math.abs(document.querySelector('.rv-video').currentTime - t) <= d"
-        self.page.wait_for_function(script, arg=[expected, tolerance])
-
-    def starts(self):
-        script = "[...document.querySelectorAll('.rv-flagged tr')].map(r => r.cells[1].textContent)"
-        return [60 * int(t[:2]) + float(t[3:]) for t in self.page.evaluate(script)]
-
-    def wait_result(self):
-        self.page.wait_for_selector('.rv[data-view="clip"][data-work="none"] .rv-flagged tr')
-        self.page.wait_for_selector(".rv-plot .main-svg")
-        self.page.wait_for_function("document.querySelector('.rv-video').readyState >= 2")
-
-    def upload(self, file):
-        self.page.wait_for_selector('.rv:not([data-view="loading"])')
-        self.page.set_input_files(".rv-file", str(file))
-
-
-@pytest.fixture
-def watched(browser, server):
-    made = Watched(browser, server)
-    made.page.goto(server.url)
-    yield made
-    made.page.close()
-    assert made.faults == []
 
 
 @pytest.fixture(scope="module")
@@ -171,12 +33,6 @@ def opened(reviewed):
     page.wait_for_function("document.querySelectorAll('.rv-flagged tr').length === 2")
     yield reviewed
     assert reviewed.faults == []
-
-
-def click_axis(opened, share):
-    box = opened.page.locator(".rv-hit").bounding_box()
-    opened.page.mouse.click(box["x"] + box["width"] * share, box["y"] + box["height"] * 0.5)
-    return box["x"] + box["width"] * share
 
 
 def test_the_empty_page_says_what_to_do(watched):

@@ -98,6 +98,7 @@ function makeExport({ cut, reviewer, onTaken }) {
 
   function rest(text, failed = false) {
     job = null;
+    files.disabled = false;
     bar.hidden = stop.hidden = true;
     go.hidden = false;
     link.hidden = true;
@@ -114,6 +115,7 @@ function makeExport({ cut, reviewer, onTaken }) {
   }
 
   function working(step) {
+    files.disabled = true;
     go.hidden = link.hidden = true;
     bar.hidden = stop.hidden = false;
     said.classList.remove('rv-failed');
@@ -138,9 +140,9 @@ function makeExport({ cut, reviewer, onTaken }) {
   }
 
   async function begin() {
-    const ask_ = { analysis_id: open.analysis, ...cut(), reviewer: reviewer(), kinds: chosen() };
+    const wanted = { kinds: chosen(), with_dismissed: form.elements.with_dismissed.checked };
     working({ total: null });
-    let step = await ask('export', { ...ask_, with_dismissed: form.elements.with_dismissed.checked });
+    let step = await ask('export', { analysis_id: open.analysis, ...cut(), reviewer: reviewer(), ...wanted });
     const mine = (job = step.job);
     while (job === mine) {
       if (step.state === 'done') return ready(step.result);
