@@ -48,8 +48,8 @@ class Decisions(Protocol):
         """For people: how other reviewers' decisions compare, a sentence each."""
         ...
 
-    def take(self, clip_sha256: str, reviewer: str, marks: Sequence[Mark], /) -> int:
-        """Make marks the reviewer's; returns how many were new or changed."""
+    def take(self, analysis_id: str, cut: Cut, marks: Sequence[Mark], /) -> int:
+        """Make marks the reviewer's on the clip of an analysis; returns how many were new or changed."""
         ...
 
 
@@ -101,21 +101,20 @@ class Exports:
             except StopIteration as end:
                 return end.value
 
-    def import_preview(self, clip_sha256: str, name: str, text: str) -> Json:
-        """What a file holds, before anything is taken from it. Raises MarksFileError."""
-        found = read_marks(name, text.encode("utf-8", errors="replace"))
+    def import_preview(self, analysis_id: str, found: MarksFile) -> Json:
+        """What a file holds, before anything is taken from it. Raises NotFoundError."""
         states = [mark.state for mark in found.marks]
         return {
             "n": len(states),
             "states": {state: states.count(state) for state in ("confirmed", "dismissed", "open")},
             "reviewers": sorted({mark.reviewer for mark in found.marks if mark.reviewer}),
             "clip_name": found.clip_name,
-            "same_clip": found.clip_sha256 in ("", clip_sha256),
+            "same_clip": found.clip_sha256 in ("", self._desk.analysis(analysis_id).clip.sha256),
         }
 
-    def import_marks(self, clip_sha256: str, reviewer: str, found: MarksFile) -> int:
+    def import_marks(self, analysis_id: str, cut: Cut, found: MarksFile) -> int:
         """Give the marks of a file to a reviewer; returns how many were new or changed."""
-        return self._decisions.take(self._desk.store.clip(clip_sha256).sha256, reviewer, found.marks)
+        return self._decisions.take(analysis_id, cut, found.marks)
 
     def _addressed(self, reviewed: Reviewed, kinds: Sequence[str], token: str) -> Generator[Any, None, None]:
         yield file_url((yield from self._steps(reviewed, kinds, token)))
@@ -149,8 +148,9 @@ class ExportAsks:
 
     def export(self, ask: Json) -> Json:
         """{analysis_id, threshold, min_length_s, merge_gap_s, reviewer, kinds, with_dismissed} -> a job."""
-        cut = Cut(float(ask["threshold"]), float(ask["min_length_s"]), float(ask["merge_gap_s"]), str(ask["reviewer"]))
-        reviewed = self._exports.reviewed(str(ask["analysis_id"]), cut, with_dismissed=bool(ask["with_dismissed"]))
+        reviewed = self._exports.reviewed(
+            str(ask["analysis_id"]), _cut(ask), with_dismissed=bool(ask["with_dismissed"])
+        )
         return self._exports.job(self._exports.begin(reviewed, [str(kind) for kind in ask["kinds"]]).id)
 
     def export_job(self, ask: Json) -> Json:
@@ -162,13 +162,21 @@ class ExportAsks:
         return self._exports.cancel(str(ask["job"]))
 
     def import_preview(self, ask: Json) -> Json:
-        """{clip, name, text} -> what the file holds."""
-        return self._exports.import_preview(str(ask["clip"]), str(ask["name"]), str(ask["text"]))
+        """{analysis_id, name, text} -> what the file holds."""
+        return self._exports.import_preview(str(ask["analysis_id"]), _file(ask))
 
     def import_marks(self, ask: Json) -> Json:
-        """{clip, reviewer, name, text} -> {n}: how many marks were new or changed."""
-        found = read_marks(str(ask["name"]), str(ask["text"]).encode("utf-8", errors="replace"))
-        return {"n": self._exports.import_marks(str(ask["clip"]), str(ask["reviewer"]), found)}
+        """{analysis_id, threshold, min_length_s, merge_gap_s, reviewer, name, text} -> {n}: new or changed marks."""
+        return {"n": self._exports.import_marks(str(ask["analysis_id"]), _cut(ask), _file(ask))}
+
+
+def _cut(ask: Json) -> Cut:
+    numbers = (float(ask[name]) for name in ("threshold", "min_length_s", "merge_gap_s"))
+    return Cut(*numbers, reviewer=str(ask["reviewer"]))
+
+
+def _file(ask: Json) -> MarksFile:
+    return read_marks(str(ask["name"]), str(ask["text"]).encode("utf-8", errors="replace"))
 
 
 def export_door(exports: Exports) -> None:

@@ -49,8 +49,8 @@ class Decided(Undecided):
     def agreement(self, analysis_id, cut):
         return ["anna and ben agree on 2 of 3."]
 
-    def take(self, clip_sha256, reviewer, marks):
-        self.taken = (clip_sha256, reviewer, marks)
+    def take(self, analysis_id, cut, marks):
+        self.taken = (analysis_id, cut.reviewer, marks)
         return len(marks)
 
 
@@ -186,14 +186,16 @@ def test_old_exports_are_swept_away(made):
 
 def test_an_exported_file_is_shown_then_taken_in(made, asks):
     exports, key, desk = made
-    text, clip = csv_text(exports.reviewed(key, CUT)), desk.analysis(key).clip.sha256
-    ask = {"clip": clip, "reviewer": "carl", "name": "t.csv", "text": text}
+    text = csv_text(exports.reviewed(key, CUT))
+    cut = {"threshold": 0.5, "min_length_s": 0, "merge_gap_s": 1, "reviewer": "carl"}
+    ask = {"analysis_id": key, "name": "t.csv", "text": text} | cut
     seen = asks["import_preview"](ask)
     assert (seen["n"], seen["same_clip"], seen["reviewers"], seen["clip_name"]) == (4, True, ["anna"], "yard <1>.mp4")
     assert seen["states"] == {"confirmed": 2, "dismissed": 1, "open": 1}
-    assert not asks["import_preview"](ask | {"clip": "ff" * 32})["same_clip"]
+    other = text.replace(desk.analysis(key).clip.sha256, "ff" * 32)
+    assert not asks["import_preview"](ask | {"text": other})["same_clip"]
     assert asks["import_marks"](ask) == {"n": 4}
-    assert exports._decisions.taken == (clip, "carl", list(exports.reviewed(key, CUT).marks))
+    assert exports._decisions.taken == (key, "carl", list(exports.reviewed(key, CUT).marks))
     assert "t.csv, line 1" in asks["import_preview"](ask | {"text": "a,b"})["error"]
 
 
@@ -201,7 +203,7 @@ def test_without_decisions_all_is_open_and_nothing_is_taken(made):
     plain = Undecided(made[2])
     assert {m.state for m in plain.marks_of(made[1], CUT)} == {"open"}
     with pytest.raises(CmhkfError, match="no decisions are kept here, so the 3 segments"):
-        plain.take("", "", [0, 0, 0])
+        plain.take("", CUT, [0, 0, 0])
 
 
 # The report ----------------------------------------------------------------------------------------------------------

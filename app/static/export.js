@@ -1,5 +1,6 @@
 // Taking a review away as files, and bringing one back: a button beside the clip's title and the dialog it opens.
-function makeExport({ cut, reviewer, onTaken }) {
+// `question` gives what every question about a review says: { analysis_id, reviewer } and how segments are cut.
+function makeExport({ question, onTaken }) {
   const KINDS = [
     ['html', 'Report', 'HTML: curve, pictures, decisions; prints to PDF', true],
     ['csv', 'Table', 'CSV, in seconds and frames; can be brought back', true],
@@ -142,7 +143,7 @@ function makeExport({ cut, reviewer, onTaken }) {
   async function begin() {
     const wanted = { kinds: chosen(), with_dismissed: form.elements.with_dismissed.checked };
     working({ total: null });
-    let step = await ask('export', { analysis_id: open.analysis, ...cut(), reviewer: reviewer(), ...wanted });
+    let step = await ask('export', { ...question(), ...wanted });
     const mine = (job = step.job);
     while (job === mine) {
       if (step.state === 'done') return ready(step.result);
@@ -173,7 +174,7 @@ function makeExport({ cut, reviewer, onTaken }) {
   async function preview(blob) {
     forget('Reading ' + blob.name + '…');
     const read = { name: blob.name, text: await blob.text() };
-    const facts = await ask('import_preview', { clip: open.clip, ...read });
+    const facts = await ask('import_preview', { analysis_id: open.analysis, ...read });
     const states = Object.entries(facts.states).filter(([, n]) => n);
     const parts = [facts.n + (facts.n === 1 ? ' segment' : ' segments'), ...states.map(([s, n]) => n + ' ' + s)];
     if (facts.reviewers.length) parts.push('by ' + facts.reviewers.join(', '));
@@ -186,7 +187,7 @@ function makeExport({ cut, reviewer, onTaken }) {
   }
 
   async function bringBack() {
-    const { n } = await ask('import_marks', { clip: open.clip, reviewer: reviewer(), ...file }).catch((error) => {
+    const { n } = await ask('import_marks', { ...question(), ...file }).catch((error) => {
       forget(error.message, true);
       return {};
     });

@@ -37,7 +37,7 @@ const actions = {
   close: library.close,
 };
 makeKeys(actions);
-makeExport({ cut: segments.cut, reviewer: () => '', onTaken: cutSoon });
+makeExport({ question: () => ({ analysis_id: open.analysis, reviewer: '', ...segments.cut() }), onTaken: cutSoon });
 for (const button of element.querySelectorAll('[data-do]'))
   button.addEventListener('click', () => actions[button.dataset.do]());
 video.addEventListener('click', transport.toggle);
