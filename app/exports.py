@@ -24,6 +24,7 @@ from app.store import file_url
 
 FORMATS = (*PAPERS, "zip")
 KEPT_S = 86400  # how long a file waits to be fetched
+SLACK_S = 0.05  # by so much may a segment run past the measured end of the clip
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,8 @@ class Decisions(Protocol):
         """For people: how other reviewers' decisions compare, a sentence each."""
         ...
 
-    def take(self, analysis_id: str, cut: Cut, marks: Sequence[Mark], /) -> int:
-        """Make marks the reviewer's on the clip of an analysis; returns how many were new or changed."""
+    def take(self, sha256: str, reviewer: str, marks: Sequence[Mark], /) -> int:
+        """Make marks of a clip the reviewer's; returns how many were new or changed."""
         ...
 
 
@@ -112,9 +113,25 @@ class Exports:
             "same_clip": found.clip_sha256 in ("", self._desk.analysis(analysis_id).clip.sha256),
         }
 
-    def import_marks(self, analysis_id: str, cut: Cut, found: MarksFile) -> int:
-        """Give the marks of a file to a reviewer; returns how many were new or changed."""
-        return self._decisions.take(analysis_id, cut, found.marks)
+    def import_marks(self, analysis_id: str, reviewer: str, found: MarksFile) -> int:
+        """Give what was decided in a file to a reviewer; returns how many marks were new or changed.
+
+        Raises:
+            ExportError: a mark lies beyond the end of the clip, or nobody is there to give them to.
+        """
+        analysis, auth = self._desk.analysis(analysis_id), self._desk.settings.auth
+        reviewer = auth[0] if auth else reviewer.strip()
+        if not reviewer:
+            raise ExportError("decisions belong to a reviewer; give a name first")
+        for mark in found.marks:
+            if mark.end_s > analysis.timeline.duration_s + SLACK_S:
+                raise ExportError(
+                    f"segment {mark.id!r} ends at {mark.end_s:.2f} s and this clip at "
+                    f"{analysis.timeline.duration_s:.2f} s; open the clip that the file was made of"
+                )
+        # A segment that nobody decided is the model's, and comes and goes with the threshold.
+        decided = [m for m in found.marks if m.revision or not m.model_label or m.state != "open"]
+        return self._decisions.take(analysis.clip.sha256, reviewer, decided)
 
     def _addressed(self, reviewed: Reviewed, kinds: Sequence[str], token: str) -> Generator[Any, None, None]:
         yield file_url((yield from self._steps(reviewed, kinds, token)))
@@ -148,9 +165,9 @@ class ExportAsks:
 
     def export(self, ask: Json) -> Json:
         """{analysis_id, threshold, min_length_s, merge_gap_s, reviewer, kinds, with_dismissed} -> a job."""
-        reviewed = self._exports.reviewed(
-            str(ask["analysis_id"]), _cut(ask), with_dismissed=bool(ask["with_dismissed"])
-        )
+        numbers = (float(ask[name]) for name in ("threshold", "min_length_s", "merge_gap_s"))
+        cut = Cut(*numbers, reviewer=str(ask["reviewer"]))
+        reviewed = self._exports.reviewed(str(ask["analysis_id"]), cut, with_dismissed=bool(ask["with_dismissed"]))
         return self._exports.job(self._exports.begin(reviewed, [str(kind) for kind in ask["kinds"]]).id)
 
     def export_job(self, ask: Json) -> Json:
@@ -166,13 +183,8 @@ class ExportAsks:
         return self._exports.import_preview(str(ask["analysis_id"]), _file(ask))
 
     def import_marks(self, ask: Json) -> Json:
-        """{analysis_id, threshold, min_length_s, merge_gap_s, reviewer, name, text} -> {n}: new or changed marks."""
-        return {"n": self._exports.import_marks(str(ask["analysis_id"]), _cut(ask), _file(ask))}
-
-
-def _cut(ask: Json) -> Cut:
-    numbers = (float(ask[name]) for name in ("threshold", "min_length_s", "merge_gap_s"))
-    return Cut(*numbers, reviewer=str(ask["reviewer"]))
+        """{analysis_id, reviewer, name, text} -> {n}: how many marks were new or changed."""
+        return {"n": self._exports.import_marks(str(ask["analysis_id"]), str(ask["reviewer"]), _file(ask))}
 
 
 def _file(ask: Json) -> MarksFile:

@@ -33,6 +33,6 @@ class Undecided:
         """Nobody decided, so nobody agrees."""
         return []
 
-    def take(self, _: str, __: Cut, marks: Sequence[Mark]) -> int:
+    def take(self, _: str, __: str, marks: Sequence[Mark]) -> int:
         """There is nowhere to put them."""
         raise CmhkfError(f"no decisions are kept here, so the {len(marks)} segments of the file cannot be taken in")

@@ -21,7 +21,7 @@ from PIL import Image
 from app.bundle import ExportError
 from app.desk import Desk
 from app.exports import KEPT_S, Cut, ExportAsks, Exports
-from app.marks_file import csv_text, json_text, read_marks
+from app.marks_file import MarksFile, csv_text, json_text, read_marks
 from app.report import clock, day, draw, report_html
 from app.review import Mark
 from app.settings import Settings
@@ -49,8 +49,8 @@ class Decided(Undecided):
     def agreement(self, analysis_id, cut):
         return ["anna and ben agree on 2 of 3."]
 
-    def take(self, analysis_id, cut, marks):
-        self.taken = (analysis_id, cut.reviewer, marks)
+    def take(self, sha256, reviewer, marks):
+        self.taken = (sha256, reviewer, marks)
         return len(marks)
 
 
@@ -187,23 +187,33 @@ def test_old_exports_are_swept_away(made):
 def test_an_exported_file_is_shown_then_taken_in(made, asks):
     exports, key, desk = made
     text = csv_text(exports.reviewed(key, CUT))
-    cut = {"threshold": 0.5, "min_length_s": 0, "merge_gap_s": 1, "reviewer": "carl"}
-    ask = {"analysis_id": key, "name": "t.csv", "text": text} | cut
+    ask = {"analysis_id": key, "reviewer": "carl", "name": "t.csv", "text": text}
     seen = asks["import_preview"](ask)
     assert (seen["n"], seen["same_clip"], seen["reviewers"], seen["clip_name"]) == (4, True, ["anna"], "yard <1>.mp4")
     assert seen["states"] == {"confirmed": 2, "dismissed": 1, "open": 1}
     other = text.replace(desk.analysis(key).clip.sha256, "ff" * 32)
     assert not asks["import_preview"](ask | {"text": other})["same_clip"]
     assert asks["import_marks"](ask) == {"n": 4}
-    assert exports._decisions.taken == (key, "carl", list(exports.reviewed(key, CUT).marks))
+    sha256 = desk.analysis(key).clip.sha256
+    assert exports._decisions.taken == (sha256, "carl", list(exports.reviewed(key, CUT).marks))
     assert "t.csv, line 1" in asks["import_preview"](ask | {"text": "a,b"})["error"]
+    assert "give a name first" in asks["import_marks"](ask | {"reviewer": " "})["error"]
+
+
+def test_what_nobody_decided_stays_the_models_and_nothing_lies_beyond_the_clip(made):
+    exports, key, desk = made
+    open_ones = Exports(desk, Undecided(desk)).reviewed(key, CUT).marks
+    found = MarksFile([*open_ones, Mark("h", 1, 2, "open", "riot")], "", "")
+    assert exports.import_marks(key, "carl", found) == 1
+    with pytest.raises(ExportError, match=r"segment 'late' ends at 12\.50 s and this clip at 12\.00 s"):
+        exports.import_marks(key, "carl", MarksFile([Mark("late", 11, 12.5, "confirmed", "riot")], "", ""))
 
 
 def test_without_decisions_all_is_open_and_nothing_is_taken(made):
     plain = Undecided(made[2])
     assert {m.state for m in plain.marks_of(made[1], CUT)} == {"open"}
     with pytest.raises(CmhkfError, match="no decisions are kept here, so the 3 segments"):
-        plain.take("", CUT, [0, 0, 0])
+        plain.take("", "", [0, 0, 0])
 
 
 # The report ----------------------------------------------------------------------------------------------------------
