@@ -79,7 +79,7 @@ function makeExport({ question, onTaken }) {
   backActs.append(choose, take);
   back.append(
     make('h3', '', 'Bring decisions back'),
-    make('p', 'rv-hint', 'Drop a table or data file here that was exported earlier, or choose one.'),
+    make('p', 'rv-backhint', 'Drop a table or data file here that was exported earlier, or choose one.'),
     backActs,
     found,
     picker,
