@@ -56,19 +56,19 @@ def test_several_files_arrive_as_a_zip_that_checks(opened, tmp_path):
 def test_an_exported_table_is_shown_before_it_is_taken(opened, tmp_path):
     choose(opened, "csv")
     file = export(opened, tmp_path)
-    opened.set_input_files(".rv-back input", str(file))
-    opened.wait_for_selector(".rv-back button.rv-open:visible")
-    assert "2 segments, 2 open" in opened.inner_text(".rv-back .rv-exportsaid")
+    opened.set_input_files(".rv-exportback input", str(file))
+    opened.wait_for_selector(".rv-exportback button.rv-open:visible")
+    assert "2 segments, 2 open" in opened.inner_text(".rv-exportback .rv-exportsaid")
     other = tmp_path / "other.csv"
     text = file.read_text(encoding="utf-8-sig")
     other.write_text(re.sub("[0-9a-f]{64}", "cd" * 32, text).replace("corridor.mp4", "<b>yard</b>.mp4"))
-    opened.set_input_files(".rv-back input", str(other))
-    opened.wait_for_selector(".rv-back button:has-text('all the same')")
-    assert "another file than this clip (<b>yard</b>.mp4)" in opened.inner_text(".rv-back .rv-exportsaid")
+    opened.set_input_files(".rv-exportback input", str(other))
+    opened.wait_for_selector(".rv-exportback button:has-text('all the same')")
+    assert "another file than this clip (<b>yard</b>.mp4)" in opened.inner_text(".rv-exportback .rv-exportsaid")
     other.write_text("no table")
-    opened.set_input_files(".rv-back input", str(other))
-    opened.wait_for_selector(".rv-back .rv-failed:has-text('other.csv, line 1: no column id')")
-    assert not opened.is_visible(".rv-back button.rv-open")
+    opened.set_input_files(".rv-exportback input", str(other))
+    opened.wait_for_selector(".rv-exportback .rv-exportfailed:has-text('other.csv, line 1: no column id')")
+    assert not opened.is_visible(".rv-exportback button.rv-open")
 
 
 def test_what_cannot_be_exported_is_said_where_the_user_looks(opened):
@@ -76,7 +76,7 @@ def test_what_cannot_be_exported_is_said_where_the_user_looks(opened):
     assert opened.is_disabled(".rv-export button[type=submit]")
     choose(opened, "reel")
     opened.click(".rv-export button[type=submit]")
-    opened.wait_for_selector(".rv-exportsaid.rv-failed:has-text('no segment is confirmed')")
+    opened.wait_for_selector(".rv-exportsaid.rv-exportfailed:has-text('no segment is confirmed')")
     assert opened.is_enabled(".rv-export button[type=submit]")
 
 

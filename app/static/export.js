@@ -22,7 +22,7 @@ function makeExport({ question, onTaken }) {
   }
 
   function choice(name, text, hint, checked) {
-    const label = make('label', 'rv-choice');
+    const label = make('label', 'rv-exportchoice');
     const input = make('input');
     Object.assign(input, { type: 'checkbox', name, checked });
     const words = make('span');
@@ -51,7 +51,7 @@ function makeExport({ question, onTaken }) {
     'in report, table and data; never in chapters, edit list, clips and reel',
     true,
   );
-  dismissed.classList.add('rv-choicewide');
+  dismissed.classList.add('rv-exportwide');
   const bar = make('div', 'rv-progress');
   bar.setAttribute('role', 'progressbar');
   bar.setAttribute('aria-label', 'Progress of the export');
@@ -67,7 +67,7 @@ function makeExport({ question, onTaken }) {
   acts.append(go, link, stop, close);
   form.append(files, dismissed, bar, said, acts);
 
-  const back = make('section', 'rv-back');
+  const back = make('section', 'rv-exportback');
   const picker = make('input');
   Object.assign(picker, { type: 'file', accept: '.csv,.json,text/csv,application/json', hidden: true, tabIndex: -1 });
   picker.setAttribute('aria-label', 'Exported table or data');
@@ -79,7 +79,7 @@ function makeExport({ question, onTaken }) {
   backActs.append(choose, take);
   back.append(
     make('h3', '', 'Bring decisions back'),
-    make('p', 'rv-backhint', 'Drop a table or data file here that was exported earlier, or choose one.'),
+    make('p', 'rv-exporthint', 'Drop a table or data file here that was exported earlier, or choose one.'),
     backActs,
     found,
     picker,
@@ -103,7 +103,7 @@ function makeExport({ question, onTaken }) {
     bar.hidden = stop.hidden = true;
     go.hidden = false;
     link.hidden = true;
-    said.classList.toggle('rv-failed', failed);
+    said.classList.toggle('rv-exportfailed', failed);
     said.textContent = text || hint();
     go.disabled = chosen().length === 0;
   }
@@ -119,7 +119,7 @@ function makeExport({ question, onTaken }) {
     files.disabled = true;
     go.hidden = link.hidden = true;
     bar.hidden = stop.hidden = false;
-    said.classList.remove('rv-failed');
+    said.classList.remove('rv-exportfailed');
     const share = step.total ? clamp(step.done / step.total, 0, 1) : null;
     bar.classList.toggle('rv-unknown', share === null);
     bar.firstElementChild.style.width = (share ?? 0) * 100 + '%';
@@ -168,7 +168,7 @@ function makeExport({ question, onTaken }) {
     file = null;
     take.hidden = true;
     found.textContent = text;
-    found.classList.toggle('rv-failed', failed);
+    found.classList.toggle('rv-exportfailed', failed);
   }
 
   async function preview(blob) {
@@ -205,7 +205,7 @@ function makeExport({ question, onTaken }) {
     dialog.addEventListener(kind, (event) => {
       event.preventDefault();
       event.stopPropagation(); // it is no video
-      back.classList.toggle('rv-over', kind === 'dragover');
+      back.classList.toggle('rv-exportover', kind === 'dragover');
       if (kind === 'drop' && event.dataTransfer.files[0]) look(event.dataTransfer.files[0]);
     });
 
