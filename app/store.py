@@ -97,7 +97,7 @@ class Store:
         self._home = home
         self.clips_dir, self.analyses_dir = home / "clips", home / "analyses"
         self.playback_dir, self.curves_dir = home / "playback", home / "curves"
-        self.previews_dir = home / "previews"
+        self.previews_dir, self.exports_dir = home / "previews", home / "exports"
         try:
             for folder in (self.analyses_dir, *self.public_dirs):
                 folder.mkdir(parents=True, exist_ok=True)
@@ -116,8 +116,8 @@ class Store:
 
     @property
     def public_dirs(self) -> tuple[Path, ...]:
-        """Folders whose files a browser may fetch: pictures and curves, never the database or the analyses."""
-        return self.clips_dir, self.playback_dir, self.curves_dir, self.previews_dir
+        """Folders whose files a browser may fetch: pictures, curves and exports, never the database or the analyses."""
+        return self.clips_dir, self.playback_dir, self.curves_dir, self.previews_dir, self.exports_dir
 
     @property
     def engine(self) -> Engine:

@@ -1,4 +1,4 @@
-"""Gradio: one component for people, three doors for scripts. Wiring only; what is done is in `desk.py`."""
+"""Gradio: one component for people, four doors for scripts. Wiring only; what is done is in `desk.py`."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from gradio.themes import Base
 from app.decision_store import Decisions
 from app.desk import EXAMPLES, Desk
 from app.doors import Doors, PageAsks
+from app.exports import ExportAsks, Exports, export_door
 from app.library import Library
 from app.library_asks import LibraryAsks, sweep_now_and_then
 from app.maps import MapAsks, Maps
@@ -24,20 +25,20 @@ from app.why_asks import WhyAsks
 PLOTLY_JS = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 
 STYLES = (  # in the order of the cascade
-    "theme", "opening", "library", "clip", "timeline", "previews", "review", "why", "classes", "map", "narrow",
+    "theme", "opening", "library", "clip", "timeline", "previews", "review", "why", "classes", "map", "export", "narrow",
 )  # fmt: skip
 HOUR_S, DAY_S = 3600, 86400  # how often, and after what time, what scripts uploaded is cleared away
 
 
-def build_ui(desk: Desk, decisions: Decisions, library: Library, previews: Previews) -> gr.Blocks:
-    """The page and its public listeners: /analyze, /segments and /library."""
+def build_ui(desk: Desk, decisions: Decisions, library: Library, previews: Previews, exports: Exports) -> gr.Blocks:
+    """The page and its public listeners: /analyze, /segments, /export and /library."""
     doors = Doors(desk)
     with gr.Blocks(
         title="CMHKF Review", analytics_enabled=False, fill_width=True, delete_cache=(HOUR_S, DAY_S)
     ) as page:
         parts = (
             PageAsks(desk), LibraryAsks(library), ReviewAsks(desk, decisions), PreviewAsks(previews),
-            WhyAsks(desk), MapAsks(Maps(desk)),
+            WhyAsks(desk), MapAsks(Maps(desk)), ExportAsks(exports),
         )  # fmt: skip
         asks = [ask for part in parts for ask in part.functions()]
         ReviewPlayer(asks, plotly_js=f"gradio_api/file={PLOTLY_JS}")
@@ -50,6 +51,7 @@ def build_ui(desk: Desk, decisions: Decisions, library: Library, previews: Previ
         gr.Button(visible=False).click(
             doors.analyze, [video, model, threshold], answer, api_name="analyze", concurrency_limit=1
         )
+        export_door(exports)
     return page
 
 
@@ -57,8 +59,9 @@ def serve(desk: Desk) -> None:
     """Launch the page and block until it is stopped."""
     settings = desk.settings
     decisions, previews = Decisions(desk.store), Previews(desk.store)
-    library = Library(desk, Reviews(desk, decisions))
-    page = build_ui(desk, decisions, library, previews).queue(max_size=32)
+    reviews = Reviews(desk, decisions)
+    library, exports = Library(desk, reviews), Exports(desk, reviews)
+    page = build_ui(desk, decisions, library, previews, exports).queue(max_size=32)
     page.launch(
         server_name=settings.host,
         server_port=settings.port,
@@ -81,3 +84,4 @@ def serve(desk: Desk) -> None:
         page.block_thread()
     finally:
         previews.close()
+        exports.close()

@@ -142,6 +142,15 @@ def stream_audio(
             yield np.frombuffer(message, np.float32)  # type: ignore[arg-type]
 
 
+def cut_places(clip: Clip, *, limits: MediaLimits = DEFAULT_LIMITS) -> np.ndarray:
+    """Where the file can be cut without decoding it, float64 [K, 2]: seconds from time 0, and pictures before.
+
+    The last row is the end of the clip. Raises MediaError.
+    """
+    (places,) = _messages(clip.name, {"kind": "keys", "path": clip.path}, limits)
+    return np.frombuffer(places, np.float64).reshape(-1, 2)  # type: ignore[arg-type]
+
+
 def _messages(name: str, job: dict[str, Any], limits: MediaLimits) -> Generator[dict[str, Any] | bytearray]:
     """A child's messages; its MediaError with the file's name put before."""
     if not Path(job["path"]).is_file():

@@ -68,3 +68,12 @@ class Timeline:
 def n_snippets_of(n_grid_frames: int) -> int:
     """Whole snippets in a number of grid frames; at least one, so that a very short clip can be looked at."""
     return max(1, n_grid_frames // SNIPPET_FRAMES)
+
+
+def edge_frame(time_s: float, rate: Fraction) -> int:
+    """Index of the frame that begins nearest to `time_s`, at `rate` frames per second.
+
+    Of an interval `[start_s, end_s)` the edges round to a first frame and to one past the last, so that intervals that
+    touch share no frame.
+    """
+    return max(0, int(Fraction(time_s).limit_denominator(10**6) * rate + Fraction(1, 2)))

@@ -254,4 +254,5 @@ def test_scripts_use_the_same_door(server, clips):
     assert answer["analysis_id"] in [e["analysis_id"] for e in client.predict(api_name="/library")]
     with pytest.raises(AppError, match="no analysis 'nope'"):
         client.predict("nope", 0.5, api_name="/segments")
-    assert sorted(client.view_api(return_format="dict")["named_endpoints"]) == ["/analyze", "/library", "/segments"]
+    doors = client.view_api(return_format="dict")["named_endpoints"]
+    assert sorted(doors) == ["/analyze", "/export", "/library", "/segments"]

@@ -65,6 +65,7 @@ function makeKeys(actions, onDecision) {
     if ((event.altKey && !event.getModifierState('AltGraph')) || element.offsetParent === null) return true;
     if (element.querySelector('dialog[open]:not(.rv-keys)')) return true; // another dialog has the keys
     if (dialog.open) return !['?', 'Escape'].includes(event.key);
+    if (find('dialog[open]')) return true; // another one has its own keys
     if (target.closest('input, textarea, select, [contenteditable]')) return event.key !== 'Escape';
     if (target.closest('.rv-threshold, .rv-ownkeys, .rv-pane'))
       return event.key.startsWith('Arrow') || event.key.startsWith('Page');

@@ -40,6 +40,7 @@ const actions = {
   ...decideBar.actions,
 };
 makeKeys(actions, decideBar.learn);
+makeExport({ question, onTaken: cutSoon });
 for (const button of element.querySelectorAll('[data-do]'))
   button.addEventListener('click', () => actions[button.dataset.do]());
 video.addEventListener('click', transport.toggle);

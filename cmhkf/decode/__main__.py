@@ -51,14 +51,14 @@ def _restrain(limits: MediaLimits) -> None:
 
 def _work(job: dict[str, Any], limits: MediaLimits, send: Callable[[dict[str, Any] | np.ndarray], None]) -> None:
     # Imported here: libav is mapped only after the limits hold.
-    from cmhkf.decode import container, pictures, sound
+    from cmhkf.decode import container, keys, pictures, sound
 
     kind, path = job.pop("kind"), job.pop("path")
     with container.opened(path) as source:
         if kind == "probe":
             send(container.describe(source, limits))
             return
-        work = pictures.stream if kind == "pictures" else sound.stream
+        work = {"pictures": pictures.stream, "sound": sound.stream, "keys": keys.stream}[kind]
         for message in work(source, limits, **job):
             send(message)
 

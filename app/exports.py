@@ -1,0 +1,206 @@
+"""Exports and imports as the page and scripts ask for them: long ones in the background, files in a public folder."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import time
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, Protocol
+
+import gradio as gr
+
+from app.bundle import PAPERS, ExportError, write_export
+from app.desk import Desk, job_facts
+from app.doors import Json, explained, guarded
+from app.jobs import Job, Jobs
+from app.marks_file import MarksFile, read_marks
+from app.review import Mark
+from app.reviewed import Reviewed
+from app.store import file_url
+
+FORMATS = (*PAPERS, "zip")
+KEPT_S = 86400  # how long a file waits to be fetched
+SLACK_S = 0.05  # by so much may a segment run past the measured end of the clip
+
+
+@dataclass(frozen=True)
+class Cut:
+    """How segments are cut, and by whose decisions."""
+
+    threshold: float
+    min_length_s: float = 0.0
+    merge_gap_s: float = 1.0
+    reviewer: str = ""
+    """Empty: whoever decided last."""
+
+
+class Decisions(Protocol):
+    """Where marks come from, and where imported ones go."""
+
+    def marks_of(self, analysis_id: str, cut: Cut, /) -> list[Mark]:
+        """The marks of an analysis, decided or not."""
+        ...
+
+    def agreement(self, analysis_id: str, cut: Cut, /) -> list[str]:
+        """For people: how other reviewers' decisions compare, a sentence each."""
+        ...
+
+    def take(self, sha256: str, reviewer: str, marks: Sequence[Mark], /) -> int:
+        """Make marks of a clip the reviewer's; returns how many were new or changed."""
+        ...
+
+
+class Exports:
+    """What can be taken away of an analysis, and brought back."""
+
+    def __init__(self, desk: Desk, decisions: Decisions) -> None:
+        self._desk, self._decisions = desk, decisions
+        self._jobs = Jobs("exports")
+
+    def close(self) -> None:
+        """Stop all work."""
+        self._jobs.close()
+
+    def reviewed(self, analysis_id: str, cut: Cut, *, with_dismissed: bool = True) -> Reviewed:
+        """An analysis with its marks. Raises NotFoundError, ConfigError."""
+        analysis = self._desk.analysis(analysis_id)
+        analysis = replace(analysis, clip=self._desk.store.clip(analysis.clip.sha256))  # where the file lies now
+        marks = sorted(self._decisions.marks_of(analysis_id, cut), key=lambda m: (m.start_s, m.end_s, m.id))
+        return Reviewed(
+            analysis_id, analysis, tuple(m for m in marks if with_dismissed or m.state != "dismissed"), cut.threshold,
+            datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            tuple(self._decisions.agreement(analysis_id, cut)),
+        )  # fmt: skip
+
+    def begin(self, reviewed: Reviewed, kinds: Sequence[str]) -> Job:
+        """Begin to write what was chosen; the job's result is the file's address."""
+        token = secrets.token_urlsafe(16)
+        return self._jobs.submit(token, lambda: self._addressed(reviewed, kinds, token))
+
+    def job(self, job_id: str) -> Json:
+        """How far it is."""
+        return job_facts(self._jobs.get(job_id))
+
+    def cancel(self, job_id: str) -> Json:
+        """Stop it."""
+        self._jobs.cancel(job_id)
+        return self.job(job_id)
+
+    def file(self, analysis_id: str, form: str, cut: Cut) -> Path:
+        """Write one of FORMATS now. Raises ExportError, NotFoundError, ConfigError."""
+        if form not in FORMATS:
+            raise ExportError(f"there is no format {form!r}; choose from {', '.join(FORMATS)}")
+        kinds = PAPERS if form == "zip" else (form,)
+        steps = self._steps(self.reviewed(analysis_id, cut), kinds, secrets.token_urlsafe(16))
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                return end.value
+
+    def import_preview(self, analysis_id: str, found: MarksFile) -> Json:
+        """What a file holds, before anything is taken from it. Raises NotFoundError."""
+        states = [mark.state for mark in found.marks]
+        return {
+            "n": len(states),
+            "states": {state: states.count(state) for state in ("confirmed", "dismissed", "open")},
+            "reviewers": sorted({mark.reviewer for mark in found.marks if mark.reviewer}),
+            "clip_name": found.clip_name,
+            "same_clip": found.clip_sha256 in ("", self._desk.analysis(analysis_id).clip.sha256),
+        }
+
+    def import_marks(self, analysis_id: str, reviewer: str, found: MarksFile) -> int:
+        """Give what was decided in a file to a reviewer; returns how many marks were new or changed.
+
+        Raises:
+            ExportError: a mark lies beyond the end of the clip, or nobody is there to give them to.
+        """
+        analysis, auth = self._desk.analysis(analysis_id), self._desk.settings.auth
+        reviewer = auth[0] if auth else reviewer.strip()
+        if not reviewer:
+            raise ExportError("decisions belong to a reviewer; give a name first")
+        for mark in found.marks:
+            if mark.end_s > analysis.timeline.duration_s + SLACK_S:
+                raise ExportError(
+                    f"segment {mark.id!r} ends at {mark.end_s:.2f} s and this clip at "
+                    f"{analysis.timeline.duration_s:.2f} s; open the clip that the file was made of"
+                )
+        # A segment that nobody decided is the model's, and comes and goes with the threshold.
+        decided = [m for m in found.marks if m.revision or not m.model_label or m.state != "open"]
+        return self._decisions.take(analysis.clip.sha256, reviewer, decided)
+
+    def _addressed(self, reviewed: Reviewed, kinds: Sequence[str], token: str) -> Generator[Any, None, None]:
+        yield file_url((yield from self._steps(reviewed, kinds, token)))
+
+    def _steps(self, reviewed: Reviewed, kinds: Sequence[str], token: str) -> Generator[Any, None, Path]:
+        self._sweep()
+        folder = self._desk.store.exports_dir / token  # nobody finds a file whose address they were not given
+        folder.mkdir()
+        try:
+            return (yield from write_export(reviewed, kinds, folder, zipped=len(kinds) > 1))
+        finally:
+            if not any(folder.iterdir()):
+                folder.rmdir()
+
+    def _sweep(self) -> None:
+        for folder in self._desk.store.exports_dir.iterdir():
+            if time.time() - folder.stat().st_mtime > KEPT_S:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+class ExportAsks:
+    """The functions about exports that the page calls, each with one object of arguments."""
+
+    def __init__(self, exports: Exports) -> None:
+        self._exports = exports
+
+    def functions(self) -> list[Callable[[Json], Json]]:
+        """All of them, guarded."""
+        asks = (self.export, self.export_job, self.export_cancel, self.import_preview, self.import_marks)
+        return [guarded(ask) for ask in asks]
+
+    def export(self, ask: Json) -> Json:
+        """{analysis_id, threshold, min_length_s, merge_gap_s, reviewer, kinds, with_dismissed} -> a job."""
+        numbers = (float(ask[name]) for name in ("threshold", "min_length_s", "merge_gap_s"))
+        cut = Cut(*numbers, reviewer=str(ask["reviewer"]))
+        reviewed = self._exports.reviewed(str(ask["analysis_id"]), cut, with_dismissed=bool(ask["with_dismissed"]))
+        return self._exports.job(self._exports.begin(reviewed, [str(kind) for kind in ask["kinds"]]).id)
+
+    def export_job(self, ask: Json) -> Json:
+        """{job} -> how far it is; `result` is the file's address when it is done."""
+        return self._exports.job(str(ask["job"]))
+
+    def export_cancel(self, ask: Json) -> Json:
+        """{job} -> how far it came."""
+        return self._exports.cancel(str(ask["job"]))
+
+    def import_preview(self, ask: Json) -> Json:
+        """{analysis_id, name, text} -> what the file holds."""
+        return self._exports.import_preview(str(ask["analysis_id"]), _file(ask))
+
+    def import_marks(self, ask: Json) -> Json:
+        """{analysis_id, reviewer, name, text} -> {n}: how many marks were new or changed."""
+        return {"n": self._exports.import_marks(str(ask["analysis_id"]), str(ask["reviewer"]), _file(ask))}
+
+
+def _file(ask: Json) -> MarksFile:
+    return read_marks(str(ask["name"]), str(ask["text"]).encode("utf-8", errors="replace"))
+
+
+def export_door(exports: Exports) -> None:
+    """Add the public listener /export(analysis_id, format, threshold=0.5, reviewer="") to the page being built."""
+
+    def export(analysis_id: str, form: str, threshold: float, reviewer: str) -> str:
+        with explained():
+            return str(exports.file(analysis_id, form, Cut(float(threshold), reviewer=reviewer)))
+
+    asked = [
+        gr.Textbox(visible=False, label="analysis_id"), gr.Textbox(visible=False, label="format"),
+        gr.Number(0.5, visible=False, label="threshold"), gr.Textbox("", visible=False, label="reviewer"),
+    ]  # fmt: skip
+    file = gr.File(visible=False, label="file")
+    gr.Button(visible=False).click(export, asked, file, api_name="export", concurrency_limit=2)

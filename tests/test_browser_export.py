@@ -1,0 +1,130 @@
+"""Export and import in Chromium: files that arrive, a report that prints, decisions that come back, and the door."""
+
+import hashlib
+import re
+import zipfile
+from pathlib import Path
+
+import pytest
+from browser import SECONDS
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+
+from app.marks_file import read_marks
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def opened(watched, clips):
+    watched.upload(clips["main"])
+    watched.wait_result()
+    watched.page.click(".rv-takeaway")
+    watched.page.wait_for_selector(".rv-export[open]")
+    return watched.page
+
+
+def choose(page, *kinds):
+    for box in page.query_selector_all(".rv-export fieldset input"):
+        box.set_checked(box.get_attribute("name") in kinds)
+
+
+def export(page, folder):
+    page.click(".rv-export button[type=submit]")
+    page.wait_for_selector(".rv-export a:visible")
+    with page.expect_download() as download:
+        page.click(".rv-export a")
+    file = folder / download.value.suggested_filename
+    download.value.save_as(file)
+    return file
+
+
+def test_several_files_arrive_as_a_zip_that_checks(opened, tmp_path):
+    choose(opened, "csv", "json", "clips")
+    assert "one zip" in opened.inner_text(".rv-exportsaid >> nth=0")
+    file = export(opened, tmp_path)
+    with zipfile.ZipFile(file) as packed:
+        lines = packed.read("MANIFEST.sha256").decode().splitlines()
+        for digest, name in (line.split("  ", 1) for line in lines):
+            assert hashlib.sha256(packed.read(name)).hexdigest() == digest
+        marks = read_marks("x", packed.read("corridor-review.csv")).marks
+        assert marks == read_marks("x", packed.read("corridor-review.json")).marks
+    assert sum(".mp4" in line for line in lines) == len(marks) == 2
+    assert all(0 <= mark.start_s < mark.end_s <= SECONDS for mark in marks)
+
+
+def test_an_exported_table_is_shown_before_it_is_taken(opened, tmp_path):
+    choose(opened, "csv")
+    file = export(opened, tmp_path)
+    opened.set_input_files(".rv-exportback input", str(file))
+    opened.wait_for_selector(".rv-exportback button.rv-open:visible")
+    assert "2 segments, 2 open" in opened.inner_text(".rv-exportback .rv-exportsaid")
+    other = tmp_path / "other.csv"
+    text = file.read_text(encoding="utf-8-sig")
+    other.write_text(re.sub("[0-9a-f]{64}", "cd" * 32, text).replace("corridor.mp4", "<b>yard</b>.mp4"))
+    opened.set_input_files(".rv-exportback input", str(other))
+    opened.wait_for_selector(".rv-exportback button:has-text('all the same')")
+    assert "another file than this clip (<b>yard</b>.mp4)" in opened.inner_text(".rv-exportback .rv-exportsaid")
+    other.write_text("no table")
+    opened.set_input_files(".rv-exportback input", str(other))
+    opened.wait_for_selector(".rv-exportback .rv-exportfailed:has-text('other.csv, line 1: no column id')")
+    assert not opened.is_visible(".rv-exportback button.rv-open")
+
+
+def test_what_cannot_be_exported_is_said_where_the_user_looks(opened):
+    choose(opened)
+    assert opened.is_disabled(".rv-export button[type=submit]")
+    choose(opened, "reel")
+    opened.click(".rv-export button[type=submit]")
+    opened.wait_for_selector(".rv-exportsaid.rv-exportfailed:has-text('no segment is confirmed')")
+    assert opened.is_enabled(".rv-export button[type=submit]")
+
+
+def test_the_dialog_is_for_the_keyboard_too_and_keeps_the_keys_of_the_page(opened):
+    before = opened.evaluate("document.querySelector('.rv-video').currentTime")
+    opened.focus(".rv-export input[name=html]")
+    assert opened.is_checked(".rv-export input[name=html]")
+    opened.keyboard.press("Space")
+    opened.keyboard.press("n")
+    assert not opened.is_checked(".rv-export input[name=html]")
+    opened.keyboard.press("Escape")
+    opened.wait_for_selector(".rv-export", state="hidden")
+    assert opened.evaluate("document.querySelector('.rv-video').currentTime") == before
+    assert opened.evaluate("document.activeElement.className").endswith("rv-takeaway")
+
+
+@pytest.mark.parametrize("width", [390, 1024])
+def test_the_dialog_fits(opened, width):
+    opened.set_viewport_size({"width": width, "height": 768})
+    box = opened.locator(".rv-export").bounding_box()
+    assert box["x"] >= 0
+    assert box["x"] + box["width"] <= width
+    assert box["y"] + box["height"] <= 768
+    assert opened.evaluate("(e => e.scrollWidth <= e.clientWidth)(document.querySelector('.rv-export'))")
+
+
+def test_the_door_gives_files_and_the_report_prints(server, clips, browser, tmp_path):
+    client = Client(server.url, verbose=False, download_files=tmp_path)
+    key = client.predict(handle_file(str(clips["main"])), "demo", 0.5, api_name="/analyze")["analysis_id"]
+    for form in ("csv", "json", "vtt", "edl", "html", "zip"):
+        file = Path(client.predict(key, form, api_name="/export"))
+        assert file.suffix == f".{form}"
+        assert file.stat().st_size > 100
+        if form == "html":
+            report = file
+    assert "2.67" not in Path(client.predict(key, "edl", 0.95, api_name="/export")).read_text()
+    with pytest.raises(AppError, match="no format 'exe'; choose from csv, json, vtt, edl, html, zip"):
+        client.predict(key, "exe", api_name="/export")
+    page, faults = browser.new_page(), []
+    page.on("request", lambda r: r.url.startswith(("file:", "data:")) or faults.append(r.url))
+    page.on("console", lambda m: m.type == "error" and faults.append(m.text))
+    page.goto(report.as_uri())
+    assert (
+        page.evaluate("[...document.images].every(i => i.complete && i.naturalWidth > 0) && document.images.length")
+        == 2
+    )
+    printed = page.pdf(prefer_css_page_size=True)
+    assert len(re.findall(rb"/Type\s*/Page\b", printed)) >= 1
+    assert b"/MediaBox [0 0 594.95" in printed or b"/MediaBox [0 0 595" in printed  # A4
+    assert faults == []
+    page.close()
