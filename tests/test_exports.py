@@ -19,21 +19,21 @@ from fakes import FakeAnalyzer, make_video
 from PIL import Image
 
 from app.bundle import ExportError
+from app.decision_store import Decisions
 from app.desk import Desk
 from app.exports import KEPT_S, Cut, ExportAsks, Exports
 from app.marks_file import MarksFile, csv_text, json_text, read_marks
 from app.report import clock, day, draw, report_html
 from app.review import Mark
+from app.reviews import Reviews
 from app.settings import Settings
 from app.store import NotFoundError
-from app.undecided import Undecided
-from cmhkf import CmhkfError
 
 CUT = Cut(0.5)
 STATES = ("confirmed", "dismissed", "open")
 
 
-class Decided(Undecided):
+class Decided(Reviews):
     """What the model flagged, each decided in turn, and one mark added by hand."""
 
     taken = ()
@@ -62,7 +62,7 @@ def made(tmp_path_factory):
     job = desk.analyse(clip.sha256)
     while not job.over:
         time.sleep(0.01)
-    exports = Exports(desk, Decided(desk))
+    exports = Exports(desk, Decided(desk, Decisions(desk.store)))
     yield exports, job.result, desk
     exports.close()
     desk.close()
@@ -156,7 +156,7 @@ def test_one_file_comes_alone_and_dismissed_ones_can_stay_out(made, asks):
 def test_what_cannot_be_exported_is_said(made, asks):
     assert "nothing was chosen" in follow(asks, begun(asks, made[1]))["error"]
     assert "no export 'exe'; choose from csv" in follow(asks, begun(asks, made[1], "exe"))["error"]
-    plain = Exports(made[2], Undecided(made[2]))
+    plain = Exports(made[2], Reviews(made[2], Decisions(made[2].store)))
     others = {f.__name__: f for f in ExportAsks(plain).functions()}
     assert "no segment is confirmed" in follow(others, begun(others, made[1], "reel"))["error"]
     plain.close()
@@ -202,18 +202,11 @@ def test_an_exported_file_is_shown_then_taken_in(made, asks):
 
 def test_what_nobody_decided_stays_the_models_and_nothing_lies_beyond_the_clip(made):
     exports, key, desk = made
-    open_ones = Exports(desk, Undecided(desk)).reviewed(key, CUT).marks
+    open_ones = Exports(desk, Reviews(desk, Decisions(desk.store))).reviewed(key, CUT).marks
     found = MarksFile([*open_ones, Mark("h", 1, 2, "open", "riot")], "", "")
     assert exports.import_marks(key, "carl", found) == 1
     with pytest.raises(ExportError, match=r"segment 'late' ends at 12\.50 s and this clip at 12\.00 s"):
         exports.import_marks(key, "carl", MarksFile([Mark("late", 11, 12.5, "confirmed", "riot")], "", ""))
-
-
-def test_without_decisions_all_is_open_and_nothing_is_taken(made):
-    plain = Undecided(made[2])
-    assert {m.state for m in plain.marks_of(made[1], CUT)} == {"open"}
-    with pytest.raises(CmhkfError, match="no decisions are kept here, so the 3 segments"):
-        plain.take("", "", [0, 0, 0])
 
 
 # The report ----------------------------------------------------------------------------------------------------------
