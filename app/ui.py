@@ -78,6 +78,7 @@ def serve(desk: Desk) -> None:
         run_history=False,
         enable_monitoring=False,
         prevent_thread_lock=True,
+        _frontend=False,  # else Gradio gives up when its own page takes 3 s once, as on a busy machine
     )
     desk.warm_up()
     sweep_now_and_then(library)
