@@ -14,7 +14,6 @@ import argparse
 import hashlib
 import json
 import os
-import shlex
 import sys
 import time
 import warnings
@@ -98,7 +97,7 @@ def main() -> None:
     save_checkpoint(
         args.out, shipped, recipe=recipe, text_features=texts, name="demo",
         provenance={
-            "command": shlex.join(["python", *sys.argv]),
+            "command": "python checkpoints/train_demo.py CLIPS",
             "data": {source: sum(v.source == source for v in videos) for source in SOURCES},
             "labels": "of whole videos", "seed": SEED, "train": vars(TRAIN), "torch": torch.__version__,
             "training_s": round(time.perf_counter() - begun_training), "all_s": round(time.perf_counter() - begun),

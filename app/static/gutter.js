@@ -56,7 +56,9 @@ function writeGutter(curves, lanes, scoreName, more) {
       [LEVEL_FLOOR_DB, lanes.sound.top + lanes.sound.height - 4],
     ])
       labels.push(label(value, at, 'rv-tick'));
+  const held = document.activeElement?.closest?.('.rv-gutter .rv-fold')?.dataset.lane;
   find('.rv-gutter').replaceChildren(...labels, ...more);
+  if (held) find('.rv-fold[data-lane=' + held + ']').focus();
 }
 
 function writeLegend(curves, scoreName) {
@@ -131,7 +133,6 @@ function makeFolds(onFold) {
         if (!folded.delete(lane)) folded.add(lane);
         kept([...folded].join(' '));
         onFold();
-        find('.rv-fold[data-lane=' + lane + ']').focus();
       });
   }
   return { folded, bind };

@@ -74,7 +74,7 @@ function makeMap({ onSeek, onOpen, now }) {
 
   function offer() {
     for (const option of tools.elements.colouring.options)
-      option.hidden = option.disabled = { truth: !truth, decision: !marks?.length }[option.value] ?? false;
+      option.hidden = option.disabled = { truth: !truth, decision: !marks?.some((m) => m.state !== 'open') }[option.value] ?? false;
     if (tools.elements.colouring.selectedOptions[0]?.disabled) tools.elements.colouring.value = 'class';
   }
   const spread = (on) => {

@@ -83,7 +83,7 @@ function makeTruth({ onSeek }) {
   const take = (blob) =>
     answer(async (analysis_id) => {
       said.textContent = 'Reading ' + blob.name + '…';
-      const upload = await library.upload(blob, () => {});
+      const upload = await uploadFile(blob);
       return ask('take_truth', { analysis_id, upload, name: blob.name });
     });
 

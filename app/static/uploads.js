@@ -1,34 +1,43 @@
+// Gradio's own upload address; XMLHttpRequest because fetch tells nothing of an upload's progress. Answers with where
+// the server put the file; `onStart` is given a function that stops it.
+function uploadFile(file, { onShare = () => {}, onStart = () => {} } = {}) {
+  return new Promise((done, fail) => {
+    const request = new XMLHttpRequest();
+    const form = new FormData();
+    form.append('files', file, file.name);
+    request.upload.addEventListener('progress', (event) => onShare(event.total ? event.loaded / event.total : 0));
+    request.addEventListener('load', () => {
+      if (request.status === 200) return done(JSON.parse(request.responseText)[0]);
+      const tooLarge = 'The file is larger than this server accepts.';
+      fail(new Error(request.status === 413 ? tooLarge : 'The upload failed (' + request.status + ').'));
+    });
+    request.addEventListener('error', () => fail(new Error('The upload failed: the server does not answer.')));
+    request.addEventListener('abort', () => fail(new Error('The upload was cancelled.')));
+    onStart(() => request.abort());
+    request.open('POST', address('gradio_api/upload'));
+    request.send(form);
+  });
+}
+
 // Files on their way to the server, one after another; each fails alone, with its reason and another try.
 function makeUploads({ limitMb }) {
   const list = find('.rv-queue');
   const waiting = [];
   let busy = false;
 
-  // Gradio's own upload address; XMLHttpRequest because fetch tells nothing of an upload's progress.
-  function send(item) {
-    return new Promise((done, fail) => {
-      const request = new XMLHttpRequest();
-      const form = new FormData();
-      form.append('files', item.file, item.file.name);
-      request.upload.addEventListener('progress', (event) => {
-        item.share = event.total ? event.loaded / event.total : 0;
-        draw(item, item.share < 1 ? 'Uploading ' + Math.round(100 * item.share) + ' %' : 'Reading…');
-      });
-      request.addEventListener('load', () => {
-        if (request.status === 200) return done(JSON.parse(request.responseText)[0]);
-        const tooLarge = 'The file is larger than this server accepts.';
-        fail(new Error(request.status === 413 ? tooLarge : 'The upload failed (' + request.status + ').'));
-      });
-      request.addEventListener('error', () => fail(new Error('The upload failed: the server does not answer.')));
-      request.addEventListener('abort', () => {
-        item.row.remove();
-        fail(new Error('The upload was cancelled.'));
-      });
-      item.stop = () => request.abort();
-      request.open('POST', address('gradio_api/upload'));
-      request.send(form);
+  const send = (item) =>
+    uploadFile(item.file, {
+      onShare(share) {
+        item.share = share;
+        draw(item, share < 1 ? 'Uploading ' + Math.round(100 * share) + ' %' : 'Reading…');
+      },
+      onStart(stop) {
+        item.stop = () => {
+          stop();
+          item.row.remove();
+        };
+      },
     });
-  }
 
   async function bring(item) {
     const size = item.file.size;
