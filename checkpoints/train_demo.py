@@ -4,7 +4,8 @@
 
 Features are extracted first (resumable, about half an hour on two cores); then every video is scored once by a model
 that never saw it (5-fold cross-validation over recordings), beside scores that need little or no training; 0.5 is put
-where held-out normal video raises a stated number of false alarms; and at last one model is trained on everything.
+where held-out normal video raises a stated number of false alarms; and at last one model is trained on everything, the
+rendered examples with it, so that they behave: they have no part in any figure.
 Settings were chosen with one half of the videos in view, so the figures of the other half stand apart.
 """
 
@@ -27,7 +28,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # small matrices: more threads on
 import numpy as np
 import torch
 
-from checkpoints.training.footage import SOURCES, UCF, Video, in_development, read_footage
+from checkpoints.training.footage import EXAMPLES, SOURCES, UCF, Video, in_development, read_footage
 from checkpoints.training.measure import Figure, alarms_per_hour, calibrate, figures, hours, per_class
 from checkpoints.training.rivals import RIVALS, plain_mil
 from checkpoints.training.student import MODEL, TRAIN, fit_student, score, with_projection
@@ -38,6 +39,8 @@ from cmhkf.checkpoint import save_checkpoint
 from cmhkf.commands.extract import extract_all, name_files
 from cmhkf.config import PRESETS, ModelConfig
 
+SCENES = Path(__file__).resolve().parents[1] / "assets"
+SHIPPED = "CMHKF, the demo checkpoint's recipe"
 ALARMS_PER_HOUR = 6.0
 FOLDS, SEED = 5, 0
 CHANGES = {  # of the shipped model, each trained and measured in the same folds
@@ -58,57 +61,58 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("build/demo"), help="for features and measurements")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "demo.safetensors")
     parser.add_argument("--ablations", action="store_true", help="train and measure the model without its parts, too")
+    parser.add_argument("--reuse", action="store_true", help="take the measurements that lie in --work")
     args = parser.parse_args()
     warnings.filterwarnings("ignore", module="sklearn")
     torch.set_num_threads(1)
-    begun = time.perf_counter()
     encoders = load_encoders(PRESETS["demo"].encoders, MODEL)
-    recipe = recipe_of(encoders, "24fps")
-    for source in SOURCES:
-        targets = name_files(find_videos([str(args.clips / source)]), args.work / source, n_crops=1)
+    recipe, texts = recipe_of(encoders, "24fps"), encoders.text.encode(MODEL.classes)
+    folders = {source: args.clips / source for source in SOURCES} | {EXAMPLES: SCENES / EXAMPLES}
+    for source, folder in folders.items():
+        targets = name_files(find_videos([str(folder)]), args.work / source, n_crops=1)
         if extract_all(targets, args.work / source, encoders=encoders, recipe=recipe):
             sys.exit("some clips could not be read; nothing was trained")
     videos = read_footage(args.clips, args.work)
-    texts = encoders.text.encode(MODEL.classes)
-    begun_training = time.perf_counter()
-
-    held_out = cross_validate(videos, lambda train: student_scorer(train, texts, MODEL))
-    curves = {"CMHKF, the demo checkpoint's recipe": held_out}
-    curves |= {name: [rival(video, texts) for video in videos] for name, rival in RIVALS.items()}
-    curves["plain MIL ranking on the same rows"] = cross_validate(videos, plain_mil)
-    if args.ablations:
-        for name, change in CHANGES.items():
-            config = replace(MODEL, **change)
-            curves[name] = cross_validate(videos, lambda train, config=config: student_scorer(train, texts, config))
-            print(name, "measured", flush=True)
-    normal = [
-        curve for video, curve in zip(videos, held_out, strict=True) if video.source == UCF and not video.abnormal
-    ]
-    threshold = calibrate(normal, ALARMS_PER_HOUR)
-    calibration = (
-        f"0.5 is where held-out normal CCTV raised {alarms_per_hour(normal, threshold):.1f} false alarms an hour "
-        f"({len(normal)} videos, {hours(normal):.1f} h)"
-    )
-
-    model, teacher = fit_student(videos, texts, MODEL)
-    shipped = with_projection(model, teacher.project, operating_logit=threshold)
-    report = as_report(videos, curves) | {"calibration": calibration, "threshold_logit": threshold}
-    report["per_class"] = as_rows(per_class(videos, held_out))
+    measured = args.work / "report.json"
+    if not args.reuse:
+        report = measure_recipe(videos, texts, ablations=args.ablations)
+        measured.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    report = json.loads(measured.read_text(encoding="utf-8"))
+    begun = time.perf_counter()
+    model, teacher = fit_student([*videos, *read_footage(SCENES, args.work, (EXAMPLES,))], texts, MODEL)
     save_checkpoint(
-        args.out, shipped, recipe=recipe, text_features=texts, name="demo",
+        args.out, with_projection(model, teacher.project, operating_logit=report["threshold_logit"]),
+        recipe=recipe, text_features=texts, name="demo",
         provenance={
             "command": "python checkpoints/train_demo.py CLIPS",
-            "data": {source: sum(v.source == source for v in videos) for source in SOURCES},
-            "labels": "of whole videos", "seed": SEED, "train": vars(TRAIN), "torch": torch.__version__,
-            "training_s": round(time.perf_counter() - begun_training), "all_s": round(time.perf_counter() - begun),
+            "data": {source: sum(v.source == source for v in videos) for source in SOURCES} | {EXAMPLES: "rendered"},
+            "labels": "of whole videos; of snippets for the rendered scenes", "train": vars(TRAIN),
+            "torch": torch.__version__, "training_s": round(time.perf_counter() - begun),
         },
-        metrics={"calibration": calibration, "held_out": report["all"][next(iter(curves))]},
+        metrics={"calibration": report["calibration"], "held_out": report["all"][SHIPPED]},
     )  # fmt: skip
-    report["sha256"] = hashlib.sha256(args.out.read_bytes()).hexdigest()
-    (args.work / "report.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-    np.savez(args.work / "held_out.npz", **{v.source + "/" + v.name: c for v, c in zip(videos, held_out, strict=True)})  # type: ignore[arg-type]
     print(markdown(report))
-    print(f"\n{calibration}\n{args.out}: SHA-256 {report['sha256']}, {args.out.stat().st_size / 1e6:.1f} MB")
+    sha256 = hashlib.sha256(args.out.read_bytes()).hexdigest()
+    print(f"\n{report['calibration']}\n{args.out}: SHA-256 {sha256}, {args.out.stat().st_size / 1e6:.1f} MB")
+
+
+def measure_recipe(videos: Sequence[Video], texts: np.ndarray, *, ablations: bool) -> dict:
+    """Held-out figures of the recipe, its rivals and its ablations, and the operating point; for JSON."""
+    held_out = cross_validate(videos, lambda train: student_scorer(train, texts, MODEL))
+    curves = {SHIPPED: held_out} | {name: [rival(video, texts) for video in videos] for name, rival in RIVALS.items()}
+    curves["plain MIL ranking on the same rows"] = cross_validate(videos, plain_mil)
+    for name, change in CHANGES.items() if ablations else ():
+        config = replace(MODEL, **change)
+        curves[name] = cross_validate(videos, lambda train, config=config: student_scorer(train, texts, config))
+        print(name, "measured", flush=True)
+    normal = [curve for v, curve in zip(videos, held_out, strict=True) if v.source == UCF and not v.abnormal]
+    threshold = calibrate(normal, ALARMS_PER_HOUR)
+    return as_report(videos, curves) | {
+        "threshold_logit": threshold,
+        "calibration": f"0.5 is where held-out normal CCTV raised {alarms_per_hour(normal, threshold):.1f} false "
+        f"alarms an hour ({len(normal)} videos, {hours(normal):.1f} h)",
+        "per_class": as_rows(per_class(videos, held_out)),
+    }
 
 
 def cross_validate(videos: Sequence[Video], fit: Callable[[list[Video]], Callable[[Video], np.ndarray]]) -> Curves:

@@ -26,6 +26,9 @@ UCF, COMPLETE, FIGHTS, CRASHES, SAMPLES = (
     "ucf_test_snippets", "complete_with_gt", "cctv_fights", "cctv_crashes", "xd_violence_samples",
 )  # fmt: skip
 SOURCES = (UCF, COMPLETE, FIGHTS, CRASHES, SAMPLES)
+EXAMPLES = (
+    "examples"  # the rendered scenes that come with the project; never measured on, and no head is fitted to them
+)
 HALVES_SEED = 7
 SNIPPET_S = float(SNIPPET_FRAMES / GRID_RATE)
 
@@ -65,18 +68,19 @@ class Video:
         return inside.clip(max=SNIPPET_S)
 
 
-def read_footage(clips: Path, features: Path) -> list[Video]:
-    """Every clip of the sources, in a fixed order.
+def read_footage(clips: Path, features: Path, sources: Sequence[str] = SOURCES) -> list[Video]:
+    """Every clip of some sources, in a fixed order.
 
     Args:
         clips: the folder of the sources, each a folder of clips or of one folder of clips per class.
         features: a feature folder per source, of the same name.
+        sources: names of folders.
 
     Raises:
         DataError: a source, a ground truth or the features of a clip are not there.
     """
     videos = []
-    for source in SOURCES:
+    for source in sources:
         folder = FeatureFolder(features / source)
         for name, kind, segments_s in _listed(clips / source):
             group = name.split("_x264")[0] if source in (UCF, COMPLETE) else name

@@ -14,7 +14,7 @@ import torch
 from scipy.special import expit, logit
 from torch.optim.swa_utils import AveragedModel
 
-from checkpoints.training.footage import CLASSES, Video
+from checkpoints.training.footage import CLASSES, EXAMPLES, SNIPPET_S, Video
 from checkpoints.training.teacher import Linear, Teacher, fit_teacher, opinion
 from cmhkf.batches import Sample, shape_rows
 from cmhkf.config import ModelConfig, TemporalConfig
@@ -31,6 +31,7 @@ from cmhkf.training_log import EpochLog
 DIM = 32
 AVERAGED_EPOCHS = 15  # the last ones, whose weights are averaged: as good as several runs, and one model
 SHARPNESS = 2.0  # the teacher's logits, of unit deviation, as probabilities
+EXAMPLE_TIMES, EXAMPLE_SURE = 8, 0.95  # rendered scenes look like nothing else: each counts so often, as so sure
 NORMAL_SHARE = 0.5  # of the teacher's opinion, where the label says that nothing happens
 MODEL = ModelConfig(
     classes=CLASSES, dim=DIM, video_dim=DIM, semantic_dim=WIDTH, audio_dim=AUDIO_DIM,
@@ -55,14 +56,19 @@ def make_samples(videos: Sequence[Video], teacher: Teacher, config: ModelConfig)
     """The teacher's held-out view of the rows as features, and its opinion of them, tamed by the label, as targets."""
     samples = Samples()
     for video, rows in zip(videos, teacher.held_out, strict=True):
-        believed = expit(SHARPNESS * opinion(rows, video.source))
-        targets = believed if video.abnormal else NORMAL_SHARE * believed
+        if video.source == EXAMPLES:
+            inside = video.anomalous_s() > SNIPPET_S / 2
+            targets = np.where(inside, EXAMPLE_SURE, 1 - EXAMPLE_SURE)
+        else:
+            believed = expit(SHARPNESS * opinion(rows, video.source))
+            targets = believed if video.abnormal else NORMAL_SHARE * believed
         heard = video.rows.audio if "A" in config.modalities else None
         parts = (rows, video.rows.semantic, heard, targets[:, None].astype(np.float32))
         seen, meant, heard, targets = (None if part is None else shape_rows(part)[0] for part in parts)
         assert seen is not None
         assert targets is not None
-        samples.append(Sample(video.name, seen, meant, heard, (video.label,), targets[:, 0]))
+        sample = Sample(video.name, seen, meant, heard, (video.label,), targets[:, 0])
+        samples += [sample] * (EXAMPLE_TIMES if video.source == EXAMPLES else 1)
     return samples
 
 

@@ -16,7 +16,7 @@ from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold
 
-from checkpoints.training.footage import COMPLETE, CRASHES, FIGHTS, SAMPLES, SOURCES, UCF, Video
+from checkpoints.training.footage import COMPLETE, CRASHES, EXAMPLES, FIGHTS, SAMPLES, SOURCES, UCF, Video
 from cmhkf.encoders.embedded_video import ACTION, APPEARANCE, CHANGE, LOCAL, MOTION, VIDEO_DIM
 
 INNER_FOLDS = 5
@@ -69,7 +69,7 @@ class Teacher:
 
 def split(videos: Sequence[Video], folds: int, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Training and held-out indices: groups stay together, sources and labels are spread evenly."""
-    kinds = ["rare" if v.source in (COMPLETE, SAMPLES) else f"{v.source} {v.abnormal}" for v in videos]
+    kinds = ["rare" if v.source in (COMPLETE, SAMPLES, EXAMPLES) else f"{v.source} {v.abnormal}" for v in videos]
     shuffled = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
     yield from shuffled.split(np.zeros(len(videos)), kinds, [video.group for video in videos])
 
