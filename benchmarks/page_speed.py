@@ -22,39 +22,13 @@ from playwright.sync_api import Page, sync_playwright
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
-from browser import CHROMIUM_ARGS, Server, chromium_path
-from fakes import FakeAnalyzer, made_up, make_video
+from browser import CHROMIUM_ARGS, DRAG, Server, chromium_path
+from fakes import FakeAnalyzer, busy_scores, made_up, make_video
 
 from app.settings import Settings
 from app.store import Store
 from cmhkf import Analysis
 from cmhkf.media import probe
-
-DRAG = """async () => {
-  const handle = document.querySelector('.rv-threshold');
-  const count = document.querySelector('.rv-count');
-  const frame = () => new Promise(requestAnimationFrame);
-  const box = handle.getBoundingClientRect();
-  const send = (type, y) => handle.dispatchEvent(new PointerEvent(type,
-    { bubbles: true, cancelable: true, button: 0, pointerId: 1, clientX: box.x + 300, clientY: y }));
-  handle.setPointerCapture = () => {};
-  handle.hasPointerCapture = () => true;
-  const times = [];
-  send('pointerdown', box.y + 6);
-  for (let step = 1; step <= 20; step++) {
-    await frame();
-    const before = count.textContent;
-    const start = performance.now();
-    send('pointermove', box.y + 6 + (step <= 10 ? step : 20 - step) * 4);
-    while (count.textContent === before && performance.now() - start < 3000) await frame();
-    await frame();
-    times.push(performance.now() - start);
-  }
-  send('pointerup', box.y);
-  delete handle.setPointerCapture;
-  delete handle.hasPointerCapture;
-  return times;
-}"""
 
 FRAMES = """async ({ doing, seconds }) => {
   const hit = document.querySelector('.rv-hit');
@@ -73,12 +47,6 @@ FRAMES = """async ({ doing, seconds }) => {
   }
   return gaps;
 }"""
-
-
-def busy_scores(n: int, seed: int) -> np.ndarray:
-    """A curve that crosses every threshold many times: smoothed noise, float32 [n] from 0 to 1."""
-    noise = np.convolve(np.random.default_rng(seed).random(n + 11), np.ones(12) / 12, "valid")
-    return ((noise - noise.min()) / (noise.max() - noise.min())).astype(np.float32)
 
 
 def fill(home: Path, minutes: float, clips: int) -> list[str]:

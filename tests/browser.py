@@ -22,6 +22,32 @@ CHROMIUM_ARGS = [
     "--no-sandbox", "--autoplay-policy=no-user-gesture-required", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--no-first-run", "--disable-gpu",
 ]  # fmt: skip
+# Drags the threshold in 20 steps; milliseconds of each, from the pointer's move to the paint of the new cut.
+DRAG = """async () => {
+  const handle = document.querySelector('.rv-threshold');
+  const count = document.querySelector('.rv-count');
+  const frame = () => new Promise(requestAnimationFrame);
+  const box = handle.getBoundingClientRect();
+  const send = (type, y) => handle.dispatchEvent(new PointerEvent(type,
+    { bubbles: true, cancelable: true, button: 0, pointerId: 1, clientX: box.x + 300, clientY: y }));
+  handle.setPointerCapture = () => {};
+  handle.hasPointerCapture = () => true;
+  const times = [];
+  send('pointerdown', box.y + 6);
+  for (let step = 1; step <= 20; step++) {
+    await frame();
+    const before = count.textContent;
+    const start = performance.now();
+    send('pointermove', box.y + 6 + (step <= 10 ? step : 20 - step) * 4);
+    while (count.textContent === before && performance.now() - start < 3000) await frame();
+    await frame();
+    times.push(performance.now() - start);
+  }
+  send('pointerup', box.y);
+  delete handle.setPointerCapture;
+  delete handle.hasPointerCapture;
+  return times;
+}"""
 
 
 class Server:

@@ -87,6 +87,12 @@ def made_up(clip, analyzer) -> Analysis:
     )  # fmt: skip
 
 
+def busy_scores(n: int, seed: int) -> np.ndarray:
+    """A curve that crosses every threshold many times: smoothed noise, float32 [n] from 0 to 1."""
+    noise = np.convolve(np.random.default_rng(seed).random(n + 11), np.ones(12) / 12, "valid")
+    return ((noise - noise.min()) / (noise.max() - noise.min())).astype(np.float32)
+
+
 def refusing(model: str) -> FakeAnalyzer:
     """A factory whose model cannot be loaded."""
     raise CmhkfError(f"no weights for {model}; get them from somewhere")

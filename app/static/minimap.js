@@ -12,7 +12,17 @@ function makeMinimap(timeline) {
   const width = () => box.clientWidth;
   const colour = (name) => getComputedStyle(box).getPropertyValue('--rv-' + name);
 
+  let drawing = false;
   function draw() {
+    if (drawing) return;
+    drawing = true;
+    requestAnimationFrame(() => {
+      drawing = false;
+      paint();
+    });
+  }
+
+  function paint() {
     if (!curves || box.hidden || !width()) return;
     const ratio = window.devicePixelRatio || 1;
     const [wide, high] = [width(), box.clientHeight];

@@ -198,7 +198,10 @@ function makeTimeline({ onSeek, onThreshold, now }) {
     setThreshold(to);
   });
 
-  new ResizeObserver(() => redraw()).observe(lanesBox);
+  // The width alone: the height is ours, and drawing anew for it would take the focus from the name that was clicked.
+  new ResizeObserver(() => {
+    if (field.clientWidth !== fieldPx) redraw();
+  }).observe(lanesBox);
   new MutationObserver(() => redraw()).observe(document.body, { attributes: true, attributeFilter: ['class'] });
 
   return {
