@@ -108,7 +108,7 @@ def fit_teacher(videos: Sequence[Video], *, dim: int, seed: int) -> Teacher:
         for i in held:
             held_out[i] = np.stack([videos[i].rows.video @ w + b for w, b in fitted], axis=1)
     every = np.concatenate(held_out)
-    mean, deviation = every.mean(axis=0), every.std(axis=0)
+    mean, deviation = every.mean(axis=0), every.std(axis=0) + 1e-6
     final = [fit_head(videos, head) for head in HEADS]
     heads = Linear(
         np.stack([w for w, _ in final], axis=1) / deviation, (np.array([b for _, b in final]) - mean) / deviation
@@ -131,7 +131,8 @@ def _rest(rows: np.ndarray, n: int, seed: int) -> Linear:
     components = PCA(n - cues.shape[1], random_state=seed).fit((rows - mean) / deviation).components_
     weight = np.concatenate([cues, components.T / deviation[:, None]], axis=1)
     values = rows @ weight
-    return Linear(weight / values.std(axis=0), -values.mean(axis=0) / values.std(axis=0))
+    mean, deviation = values.mean(axis=0), values.std(axis=0) + 1e-6
+    return Linear(weight / deviation, -mean / deviation)
 
 
 def opinion(rows: np.ndarray, source: str) -> np.ndarray:
