@@ -60,11 +60,13 @@ def test_analyze_does_the_good_ones_and_names_the_bad(folder, tmp_path):
     done = cmhkf("analyze", folder, "--out", tmp_path / "out", home=tmp_path / "home")
     assert done.returncode == 1, done.stderr
     assert "broken.mp4 is a web page (HTML)" in done.stderr
-    assert "Untrained: these scores only rank moments" in done.stdout
+    assert "Untrained" not in done.stdout
     for name in ("a.npz", "a-2.npz"):
         analysis = Analysis.load(tmp_path / "out" / name)
         assert analysis.n_snippets == 3
-        assert not analysis.trained
+        assert analysis.trained
+        assert analysis.model_id.startswith("demo@")
+        assert "false alarms an hour" in analysis.calibration
         assert analysis.encoders == "demo encoders"
         assert analysis.modalities == "VAT"
         assert analysis.clip_embeddings.shape == (3, 512)
