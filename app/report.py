@@ -17,7 +17,7 @@ from app.reviewed import Reviewed
 
 TEMPLATES = Path(__file__).parent / "templates"
 WIDTH, HEIGHT = 1000, 250  # of the drawing, in its own units
-LEFT, RIGHT, TOP, BOTTOM = 40, 988, 26, 214  # the plot's edges in it
+LEFT, RIGHT, TOP, BOTTOM = 44, 988, 26, 214  # the plot's edges in it
 STEPS_S = (0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200)
 MOST_TICKS = 10
 MODALITIES = {"V": "video", "A": "audio", "T": "text"}

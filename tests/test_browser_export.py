@@ -6,7 +6,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from browser import SECONDS
+from browser import SECONDS, Watched
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
@@ -128,3 +128,38 @@ def test_the_door_gives_files_and_the_report_prints(server, clips, browser, tmp_
     assert b"/MediaBox [0 0 594.95" in printed or b"/MediaBox [0 0 595" in printed  # A4
     assert faults == []
     page.close()
+
+
+def test_decisions_leave_and_come_back_to_another_reviewer(browser, server, clips, tmp_path):
+    watched = Watched(browser, server)
+    page = watched.page
+    page.goto(server.url)
+    watched.upload(clips["slow"])
+    watched.wait_result()
+    page.keyboard.press("n")
+    page.keyboard.press("c")
+    page.wait_for_selector(".rv-ack:has-text('Confirmed')")
+    page.click(".rv-takeaway")
+    choose(page, "csv", "reel")
+    file = export(page, tmp_path)
+    with zipfile.ZipFile(file) as packed:
+        (table,) = (name for name in packed.namelist() if name.endswith(".csv"))
+        (tmp_path / "t.csv").write_bytes(packed.read(table))
+        assert any(name.endswith("-reel.mp4") for name in packed.namelist())
+    (confirmed,) = (m for m in read_marks("t", (tmp_path / "t.csv").read_bytes()).marks if m.state == "confirmed")
+    assert confirmed.reviewer == "reviewer"
+    page.keyboard.press("Escape")
+    page.fill(".rv-reviewer input", "carl")
+    page.keyboard.press("Enter")
+    page.wait_for_function("document.querySelectorAll('.rv-flagged tr[data-state=confirmed]').length === 0")
+    page.click(".rv-takeaway")
+    page.set_input_files(".rv-exportback input", str(tmp_path / "t.csv"))
+    page.click(".rv-exportback button.rv-open:visible")
+    page.wait_for_selector(".rv-exportback :has-text('1 segment was taken in')")
+    page.keyboard.press("Escape")
+    page.wait_for_selector(".rv-flagged tr[data-state=confirmed]")
+    page.keyboard.press("u")
+    page.wait_for_selector(".rv-ack:has-text('import')")
+    page.wait_for_function("document.querySelectorAll('.rv-flagged tr[data-state=confirmed]').length === 0")
+    page.close()
+    assert watched.faults == []

@@ -35,7 +35,7 @@ function makeExport({ question, onTaken }) {
   const opener = button('rv-small rv-takeaway', 'Export', show);
   opener.setAttribute('aria-haspopup', 'dialog');
   opener.hidden = true;
-  find('.rv-count').after(opener);
+  find('.rv-title').after(opener);
 
   const dialog = make('dialog', 'rv-export');
   dialog.setAttribute('aria-labelledby', 'rv-export-title');
