@@ -7,7 +7,9 @@ pytestmark = pytest.mark.browser
 
 DRAWN = "document.querySelector('.rv-map-plot')?._fullLayout?.xaxis && !document.querySelector('.rv-map-empty')"
 PLACE = """([panel, point]) => {
-  const plot = document.querySelector('.rv-map-plot'), box = plot.getBoundingClientRect(), nth = panel ? '2' : '';
+  const plot = document.querySelector('.rv-map-plot'), nth = panel ? '2' : '';
+  plot.scrollIntoView({ block: 'center' });
+  const box = plot.getBoundingClientRect();
   const [x, y] = [plot._fullLayout['xaxis' + nth], plot._fullLayout['yaxis' + nth]], data = plot.data[panel];
   return [box.x + x._offset + x.l2p(data.x[point]), box.y + y._offset + y.l2p(data.y[point])];
 }"""
@@ -83,10 +85,23 @@ def test_arrow_keys_walk_the_points_and_enter_goes_there(mapped):
     page.evaluate("document.activeElement.blur()")
 
 
+def test_decisions_colour_the_points_once_there_are_some(mapped):
+    page = mapped.page
+    page.click("#rv-tab-segments")
+    page.click(".rv-flagged tr >> nth=0")
+    page.keyboard.press("c")
+    page.click("#rv-tab-map")
+    page.wait_for_function("!document.querySelector('select[name=colouring] option[value=decision]').disabled")
+    page.select_option("select[name=colouring]", "decision")
+    page.wait_for_selector(".rv-map-key:has-text('confirmed')")
+    page.select_option("select[name=colouring]", "class")
+
+
 def test_the_lasso_marks_the_timeline_and_lists_the_moments(mapped):
     page = mapped.page
     box = page.evaluate(
-        "(() => { const b = document.querySelector('.rv-map-plot').getBoundingClientRect(), "
+        "(() => { document.querySelector('.rv-map-plot').scrollIntoView({ block: 'center' }); "
+        "const b = document.querySelector('.rv-map-plot').getBoundingClientRect(), "
         "l = document.querySelector('.rv-map-plot')._fullLayout; "
         "return [b.x + l.xaxis._offset + 2, b.y + l.yaxis._offset + 2, l.xaxis._length - 4, l.yaxis._length - 4]; })()"
     )
