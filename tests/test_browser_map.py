@@ -14,6 +14,7 @@ PLACE = """([panel, point]) => {
   return [box.x + x._offset + x.l2p(data.x[point]), box.y + y._offset + y.l2p(data.y[point])];
 }"""
 SNIPPET_S = 2 / 3
+MAP_MS = 180_000  # a new process, scikit-learn and t-SNE: 5 s on an idle machine
 
 
 def middle(point):
@@ -32,7 +33,7 @@ def mapped(browser, tmp_path_factory, clips):
     made.upload(clips["main"])
     made.wait_result()
     made.page.click("#rv-tab-map")
-    made.page.wait_for_function(DRAWN)
+    made.page.wait_for_function(DRAWN, timeout=MAP_MS)
     yield made
     assert made.faults == []
     made.page.close()
@@ -162,7 +163,7 @@ def test_untrained_shows_one_panel_and_says_why(watched, clips):
     watched.upload(clips["main"])
     watched.wait_result()
     page.click("#rv-tab-map")
-    page.wait_for_function(DRAWN)
+    page.wait_for_function(DRAWN, timeout=MAP_MS)
     assert page.evaluate("document.querySelector('.rv-map-plot').data.length") == 1
     assert "Untrained: no trained head took part" in page.inner_text(".rv-map-note")
     page.set_viewport_size({"width": 390, "height": 844})
