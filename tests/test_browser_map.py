@@ -28,16 +28,18 @@ def mapped(browser, tmp_path_factory, clips):
         patch.setenv("CMHKF_FAKE_TRAINED", "1")
         server = Server(tmp_path_factory.mktemp("home"))
     made = Watched(browser, server)
-    made.page.set_default_timeout(60000)
-    made.page.goto(server.url)
-    made.upload(clips["main"])
-    made.wait_result()
-    made.page.click("#rv-tab-map")
-    made.page.wait_for_function(DRAWN, timeout=MAP_MS)
-    yield made
-    assert made.faults == []
-    made.page.close()
-    server.stop()
+    try:
+        made.page.set_default_timeout(60000)
+        made.page.goto(server.url)
+        made.upload(clips["main"])
+        made.wait_result()
+        made.page.click("#rv-tab-map")
+        made.page.wait_for_function(DRAWN, timeout=MAP_MS)
+        yield made
+        assert made.faults == []
+    finally:
+        made.page.close()
+        server.stop()
     assert "Traceback" not in server.said()
 
 
