@@ -16,6 +16,7 @@ const MAP_SHAPES = [
   ['diamond-tall', '⬧'],
 ]; // of class 0, 1, ...: Plotly's name, and the sign in the key
 const MAP_HUES = 7; // --rv-kind1 ... --rv-kind7
+const MAP_TITLE_PX = 20;
 const MAP_TITLES = { raw: 'Pictures, before the model', fused: 'Fused, after CMHKF' };
 const MAP_STATES = {
   open: { words: 'not decided', shape: 0, hue: 'axis' },
@@ -66,6 +67,8 @@ function mapMarker(points, shown, colouring, kinds, colour) {
 // One panel for each kind of embedding; `shown` are the points in view, `chosen` places among them or null.
 function mapPlot(points, shown, { colouring, kinds, chosen, colour, width, height }) {
   const names = ['raw', 'fused'].filter((name) => points[name]);
+  const stacked = height > width; // panels as square as the room allows
+  const gap = stacked ? MAP_TITLE_PX / (height - MAP_TITLE_PX) : 0.02;
   const marker = mapMarker(points, shown, colouring, kinds, colour);
   const axis = {
     showgrid: false, zeroline: false, showticklabels: false, ticks: '', fixedrange: true, mirror: true, showline: true,
@@ -73,18 +76,20 @@ function mapPlot(points, shown, { colouring, kinds, chosen, colour, width, heigh
   }; // prettier-ignore
   const layout = {
     width, height, dragmode: 'lasso', hovermode: 'closest', hoverdistance: 12, showlegend: false,
-    margin: { l: 1, r: 1, t: 20, b: 1, pad: 0 },
+    margin: { l: 1, r: 1, t: MAP_TITLE_PX, b: 1, pad: 0 },
     paper_bgcolor: 'rgba(0,0,0,0)', plot_bgcolor: 'rgba(0,0,0,0)',
     font: { color: colour('dim'), size: 11, family: 'system-ui, sans-serif' },
     newselection: { line: { color: colour('accent'), width: 1.5, dash: 'dot' } },
     annotations: [],
   }; // prettier-ignore
   const data = names.map((name, panel) => {
-    const [nth, from, to] = [panel ? '2' : '', panel ? 0.51 : 0, names.length > 1 && !panel ? 0.49 : 1];
-    layout['xaxis' + nth] = { ...axis, domain: [from, to], anchor: 'y' + nth };
-    layout['yaxis' + nth] = { ...axis, anchor: 'x' + nth };
+    const nth = panel ? '2' : '';
+    const part = panel ? [0.5 + gap / 2, 1] : [0, names.length > 1 ? 0.5 - gap / 2 : 1];
+    const [x, y] = stacked ? [[0, 1], [1 - part[1], 1 - part[0]]] : [part, [0, 1]]; // prettier-ignore
+    layout['xaxis' + nth] = { ...axis, domain: x, anchor: 'y' + nth };
+    layout['yaxis' + nth] = { ...axis, domain: y, anchor: 'x' + nth };
     layout.annotations.push({
-      text: MAP_TITLES[name], x: from, y: 1, xref: 'paper', yref: 'paper', xanchor: 'left', yanchor: 'bottom',
+      text: MAP_TITLES[name], x: x[0], y: y[1], xref: 'paper', yref: 'paper', xanchor: 'left', yanchor: 'bottom',
       showarrow: false,
     }); // prettier-ignore
     return {
