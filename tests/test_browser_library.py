@@ -56,7 +56,7 @@ def row(page, text):
 
 
 def names(page):
-    return page.locator(".rv-shelf .rv-name").all_inner_texts()
+    return page.locator(".rv-shelf .rv-name").all_text_contents()
 
 
 def shown(page, count):
@@ -138,7 +138,7 @@ def test_several_videos_at_once_each_fails_alone_and_nothing_blocks(watched, thr
     assert "not a video" in failed.inner_text()
     page.wait_for_selector(".rv-is-analysing .rv-what:has-text('Looking at the pictures')")
     row(page, "gate 2 camera 499.mp4").locator(".rv-entry").click()  # meanwhile something else is reviewed
-    page.wait_for_selector(".rv-plot .main-svg")
+    page.wait_for_selector(".rv-field[data-to]", state="attached")
     for i in range(3):
         page.wait_for_selector(f".rv-is-todo:has-text('yard {i}.mp4'):has-text('car accident')", timeout=LONG_MS)
     assert page.inner_text(".rv-title") == "gate 2 camera 499.mp4"
