@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 from media_factory import EVERY, constant, ffmpeg, numbered, read_number, write_numbered, write_wav
 from PIL import Image
+from processes import children
 
 from cmhkf.encoders import FrameSampling
 from cmhkf.errors import ConfigError, MediaError
@@ -39,19 +40,6 @@ def expected_numbers(times_s: list[Fraction], end_s: Fraction, early_s: Fraction
     shown = [max(i for i, t in enumerate(times_s) if t - times_s[0] - early_s <= tick) for tick in ticks]
     n = max(1, len(shown) // 16)
     return (shown + [shown[-1]] * 16)[: 16 * n]
-
-
-def children() -> list[int]:
-    """Process ids whose parent is this process."""
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = stat.read_text().rsplit(")", 1)[1].split()
-        except OSError:  # ended meanwhile
-            continue
-        if int(fields[1]) == os.getpid() and fields[0] != "Z":
-            found.append(int(stat.parent.name))
-    return found
 
 
 CLOCKS = {
