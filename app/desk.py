@@ -21,7 +21,7 @@ from app.jobs import Job, Jobs, job_facts
 from app.settings import Settings
 from app.store import Entry, Store, file_url
 from cmhkf import Analysis, ConfigError, flag_segments
-from cmhkf.config import PRESETS
+from cmhkf.config import PRESETS, Recipe
 from cmhkf.media import Clip, probe
 from cmhkf.proxy import make_proxy, needs_proxy
 
@@ -39,6 +39,11 @@ class Analyzer(Protocol):
 
     @property
     def recipe_hash(self) -> str:
+        """The hash of `recipe`."""
+        ...
+
+    @property
+    def recipe(self) -> Recipe:
         """How its features are made."""
         ...
 
@@ -53,6 +58,10 @@ class Analyzer(Protocol):
 
     def compare(self, sha256: str, texts: Sequence[str]) -> np.ndarray:
         """Cosine of an analysed clip's snippets with texts, [N, T]."""
+        ...
+
+    def features_file(self, sha256: str) -> Path:
+        """Where the features of an analysed clip lie."""
         ...
 
 
@@ -149,16 +158,16 @@ class Desk:
         analyzer = self._analyzers.get(self.settings.preset)
         return self.store.find(sha256, analyzer.model_id, analyzer.recipe_hash) if analyzer else None
 
-    def analyzer_of(self, analysis: Analysis) -> Analyzer:
-        """The loaded analyzer that made an analysis. Raises ConfigError when none did."""
+    def analyzer_for(self, recipe_hash: str) -> Analyzer:
+        """A loaded analyzer that makes and reads features of a recipe. Raises ConfigError when none does."""
         for analyzer in self._analyzers.copy().values():
-            if (analyzer.model_id, analyzer.recipe_hash) == (analysis.model_id, analysis.recipe_hash):
+            if analyzer.recipe_hash == recipe_hash:
                 return analyzer
         if self._warming and not self._warming.over:
             raise ConfigError("the model is still being loaded; try again in a moment")
         raise ConfigError(
-            f"this analysis was made by {analysis.model_id!r}, which is not loaded here; analyse the clip again, "
-            "or start the page with that model"
+            f"this analysis was made with features of recipe {recipe_hash}, and no model that reads them is loaded "
+            "here; analyse the clip again, or start the page with the model of that time"
         )
 
     def _load(self, model: str) -> Generator[Step, None, None]:

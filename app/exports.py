@@ -6,36 +6,28 @@ import secrets
 import shutil
 import time
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Protocol
 
 import gradio as gr
 
-from app.bundle import PAPERS, ExportError, write_export
+from app.bundle import PAPERS, ExportError, Work, write_export
 from app.desk import Desk, job_facts
 from app.doors import Json, explained, guarded
 from app.jobs import Job, Jobs
 from app.marks_file import MarksFile, read_marks
 from app.review import Mark
 from app.reviewed import Reviewed
+from app.reviews import Cut
 from app.store import file_url
+from app.training_labels import write_training_labels
 
-FORMATS = (*PAPERS, "zip")
+LABELS = "labels"
+FORMATS = (*PAPERS, "zip", LABELS)
 KEPT_S = 86400  # how long a file waits to be fetched
 SLACK_S = 0.05  # by so much may a segment run past the measured end of the clip
-
-
-@dataclass(frozen=True)
-class Cut:
-    """How segments are cut, and by whose decisions."""
-
-    threshold: float
-    min_length_s: float = 0.0
-    merge_gap_s: float = 1.0
-    reviewer: str = ""
-    """Empty: whoever decided last."""
 
 
 class Decisions(Protocol):
@@ -78,8 +70,11 @@ class Exports:
 
     def begin(self, reviewed: Reviewed, kinds: Sequence[str]) -> Job:
         """Begin to write what was chosen; the job's result is the file's address."""
-        token = secrets.token_urlsafe(16)
-        return self._jobs.submit(token, lambda: self._addressed(reviewed, kinds, token))
+        return self._submit(lambda folder: write_export(reviewed, kinds, folder, zipped=len(kinds) > 1))
+
+    def begin_labels(self, cut: Cut) -> Job:
+        """Begin to write the training labels of every reviewed clip; the job's result is the file's address."""
+        return self._submit(lambda folder: write_training_labels(self._desk, self._decisions, "", cut, folder))
 
     def job(self, job_id: str) -> Json:
         """How far it is."""
@@ -91,11 +86,17 @@ class Exports:
         return self.job(job_id)
 
     def file(self, analysis_id: str, form: str, cut: Cut) -> Path:
-        """Write one of FORMATS now. Raises ExportError, NotFoundError, ConfigError."""
+        """Write one of FORMATS now; labels without an analysis are those of all clips.
+
+        Raises ExportError, NotFoundError, ConfigError, DataError.
+        """
         if form not in FORMATS:
             raise ExportError(f"there is no format {form!r}; choose from {', '.join(FORMATS)}")
-        kinds = PAPERS if form == "zip" else (form,)
-        steps = self._steps(self.reviewed(analysis_id, cut), kinds, secrets.token_urlsafe(16))
+        if form == LABELS:
+            steps = self._within(lambda f: write_training_labels(self._desk, self._decisions, analysis_id, cut, f))
+        else:
+            kinds, reviewed = PAPERS if form == "zip" else (form,), self.reviewed(analysis_id, cut)
+            steps = self._within(lambda folder: write_export(reviewed, kinds, folder, zipped=form == "zip"))
         while True:
             try:
                 next(steps)
@@ -133,15 +134,19 @@ class Exports:
         decided = [m for m in found.marks if m.revision or not m.model_label or m.state != "open"]
         return self._decisions.take(analysis.clip.sha256, reviewer, decided)
 
-    def _addressed(self, reviewed: Reviewed, kinds: Sequence[str], token: str) -> Generator[Any, None, None]:
-        yield file_url((yield from self._steps(reviewed, kinds, token)))
+    def _submit(self, write: Callable[[Path], Work]) -> Job:
+        def addressed() -> Generator[Any, None, None]:
+            yield file_url((yield from self._within(write)))
 
-    def _steps(self, reviewed: Reviewed, kinds: Sequence[str], token: str) -> Generator[Any, None, Path]:
+        return self._jobs.submit(secrets.token_urlsafe(16), addressed)
+
+    def _within(self, write: Callable[[Path], Work]) -> Work:
+        """Let something be written into a public folder of its own, which is gone again when nothing comes of it."""
         self._sweep()
-        folder = self._desk.store.exports_dir / token  # nobody finds a file whose address they were not given
+        folder = self._desk.store.exports_dir / secrets.token_urlsafe(16)  # found by nobody who was not told its name
         folder.mkdir()
         try:
-            return (yield from write_export(reviewed, kinds, folder, zipped=len(kinds) > 1))
+            return (yield from write(folder))
         finally:
             if not any(folder.iterdir()):
                 folder.rmdir()
@@ -160,15 +165,21 @@ class ExportAsks:
 
     def functions(self) -> list[Callable[[Json], Json]]:
         """All of them, guarded."""
-        asks = (self.export, self.export_job, self.export_cancel, self.import_preview, self.import_marks)
+        asks = (
+            self.export, self.export_labels, self.export_job, self.export_cancel, self.import_preview,
+            self.import_marks,
+        )  # fmt: skip
         return [guarded(ask) for ask in asks]
 
     def export(self, ask: Json) -> Json:
         """{analysis_id, threshold, min_length_s, merge_gap_s, reviewer, kinds, with_dismissed} -> a job."""
-        numbers = (float(ask[name]) for name in ("threshold", "min_length_s", "merge_gap_s"))
-        cut = Cut(*numbers, reviewer=str(ask["reviewer"]))
+        cut = _cut(ask, str(ask["reviewer"]))
         reviewed = self._exports.reviewed(str(ask["analysis_id"]), cut, with_dismissed=bool(ask["with_dismissed"]))
         return self._exports.job(self._exports.begin(reviewed, [str(kind) for kind in ask["kinds"]]).id)
+
+    def export_labels(self, ask: Json) -> Json:
+        """{threshold, min_length_s, merge_gap_s} -> a job: every clip, with the decisions of whoever decided last."""
+        return self._exports.job(self._exports.begin_labels(_cut(ask, "")).id)
 
     def export_job(self, ask: Json) -> Json:
         """{job} -> how far it is; `result` is the file's address when it is done."""
@@ -185,6 +196,10 @@ class ExportAsks:
     def import_marks(self, ask: Json) -> Json:
         """{analysis_id, reviewer, name, text} -> {n}: how many marks were new or changed."""
         return {"n": self._exports.import_marks(str(ask["analysis_id"]), str(ask["reviewer"]), _file(ask))}
+
+
+def _cut(ask: Json, reviewer: str) -> Cut:
+    return Cut(*(float(ask[name]) for name in ("threshold", "min_length_s", "merge_gap_s")), reviewer=reviewer)
 
 
 def _file(ask: Json) -> MarksFile:

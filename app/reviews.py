@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from dataclasses import dataclass
 
 from app.decision_store import Decisions, Progress, now_iso
 from app.desk import Desk
@@ -11,28 +11,15 @@ from app.review import Change, Mark, agreement, bare, fold, merged, n_open, touc
 from cmhkf import Segment
 
 
-class Cut(Protocol):
+@dataclass(frozen=True)
+class Cut:
     """How segments are cut, and by whose decisions."""
 
-    @property
-    def threshold(self) -> float:
-        """0 to 1."""
-        ...
-
-    @property
-    def min_length_s(self) -> float:
-        """Shorter ones are dropped."""
-        ...
-
-    @property
-    def merge_gap_s(self) -> float:
-        """Nearer ones are joined."""
-        ...
-
-    @property
-    def reviewer(self) -> str:
-        """Empty: whoever decided last."""
-        ...
+    threshold: float
+    min_length_s: float = 0.0
+    merge_gap_s: float = 1.0
+    reviewer: str = ""
+    """Empty: whoever decided last."""
 
 
 class Reviews:

@@ -80,7 +80,7 @@ class WhyAsks:
         """{analysis_id, text} -> how similar the clip is to each class name in the text, over time."""
         names = typed_names(str(ask["text"]))
         analysis = self._desk.analysis(str(ask["analysis_id"]))
-        analyzer = self._desk.analyzer_of(analysis)
+        analyzer = self._desk.analyzer_for(analysis.recipe_hash)
         with self._comparing:
             similarity = analyzer.compare(analysis.clip.sha256, names)
         made = own_classes(names, similarity, analysis.timeline)

@@ -18,7 +18,7 @@ from cmhkf.crops import asks_for_crops, in_crops
 from cmhkf.cvka import similarity
 from cmhkf.encoders import NO_ENCODER, Encoders
 from cmhkf.errors import CheckpointError, RecipeMismatch
-from cmhkf.features import Features, Progress, cached_semantic, extract
+from cmhkf.features import Features, Progress, cached_semantic, extract, kept_file
 from cmhkf.home import data_home
 from cmhkf.media import probe
 from cmhkf.model import build_model
@@ -62,6 +62,13 @@ def load(spec: str = "demo", *, device: str = "auto", grid: Grid = "24fps") -> A
 def checkpoint_path(spec: str) -> Path | None:
     """The file that `load` would read; None for a preset without one. Raises CheckpointError as `load` does."""
     return find_checkpoint(spec) if spec in PRESETS else _locate(spec)
+
+
+def load_head(spec: str) -> Checkpoint:
+    """The checkpoint of a preset, a file or "hf:owner/repo", without its encoders. Raises CheckpointError."""
+    if (path := checkpoint_path(spec)) is None:
+        raise CheckpointError(f"the preset {spec!r} has no checkpoint here; train one first, or name a checkpoint file")
+    return load_checkpoint(path)
 
 
 def find_checkpoint(preset: str) -> Path | None:
@@ -225,6 +232,10 @@ class Analyzer:
         """
         rows = torch.from_numpy(cached_semantic(self.cache_dir, self.recipe_hash, sha256))
         return similarity(rows[None], torch.from_numpy(self.encoders.text.encode(texts)))[0].numpy()
+
+    def features_file(self, sha256: str) -> Path:
+        """Where an analysed clip's features are cached. Raises DataError when they are gone."""
+        return kept_file(self.cache_dir, self.recipe_hash, sha256)
 
     def _score(self, features: Features) -> Scored:
         """Put a clip's features through the trained model, or through what needs none, window by window."""

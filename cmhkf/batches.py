@@ -114,8 +114,10 @@ def _pad(streams: Sequence[np.ndarray | None], length: int) -> Tensor | None:
 class Samples(Protocol):
     """A training set, in memory or on disk."""
 
-    labels: Sequence[tuple[int, ...]]
-    """Of each sample, without reading it."""
+    @property
+    def labels(self) -> Sequence[tuple[int, ...]]:
+        """Of each sample, without reading it."""
+        ...
 
     def __len__(self) -> int: ...
 

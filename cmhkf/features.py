@@ -121,23 +121,33 @@ def cached_file(cache_dir: Path, recipe_hash: str, sha256: str) -> Path:
     return cache_dir / recipe_hash / f"{sha256}.npz"
 
 
+def kept_file(cache_dir: Path, recipe_hash: str, sha256: str) -> Path:
+    """The file in which `extract` kept a clip's features. Raises DataError when it is not there any more."""
+    path = cached_file(cache_dir, recipe_hash, sha256)
+    if not path.exists():
+        raise _lost(sha256, "are not kept any more")
+    return path
+
+
 def cached_semantic(cache_dir: Path, recipe_hash: str, sha256: str) -> np.ndarray:
     """The semantic rows [N, D_s] that `extract` kept of a clip, for comparing with texts; no other rows are read.
 
     Raises:
         DataError: they are not there any more, or the file is damaged.
     """
-    path = cached_file(cache_dir, recipe_hash, sha256)
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with np.load(kept_file(cache_dir, recipe_hash, sha256), allow_pickle=False) as file:
             read_header(file)
             return file["semantic"]
     except NPZ_DAMAGE as error:
-        why = "are not kept any more" if isinstance(error, FileNotFoundError) else f"are damaged ({error})"
-        raise DataError(
-            f"the features of clip {sha256[:12]} {why}, and words can only be compared with features; "
-            "remove the clip from the library and open it again: the analysis makes them anew"
-        ) from error
+        raise _lost(sha256, f"are damaged ({error})") from error
+
+
+def _lost(sha256: str, how: str) -> DataError:
+    return DataError(
+        f"the features of clip {sha256[:12]} {how}; "
+        "remove the clip from the library and open it again: the analysis makes them anew"
+    )
 
 
 def extract(

@@ -23,6 +23,7 @@ from cmhkf.data import video_name
 from cmhkf.encoders import NO_ENCODER
 from cmhkf.errors import ConfigError, DataError
 from cmhkf.features import read_header
+from cmhkf.timeline import Timeline
 
 RECIPE_FILE = "recipe.json"
 MAX_LENGTH_DIFFERENCE = 2  # rows by which sound may be longer or shorter than the pictures (C.2)
@@ -40,6 +41,11 @@ class Rows:
     """[N, D_s]; None: the video rows serve, as with CLIP."""
     audio: np.ndarray | None
     """[N, D_a]; None: nothing to hear."""
+
+    def part(self, place: slice) -> Rows:
+        """Some of the snippets."""
+        streams = (None if stream is None else stream[place] for stream in (self.video, self.semantic, self.audio))
+        return Rows(self.name, *streams)  # type: ignore[arg-type]
 
 
 def split_name(path: str) -> tuple[str, str]:
@@ -85,11 +91,22 @@ class FeatureFolder:
 
     def n_snippets(self, name: str) -> int:
         """Rows of a video, from the headers of its files. Raises DataError."""
-        file = self._file(name, None)
         if not self.recipe_assumed:
-            return _own_length(file, self.recipe)
+            return self.timeline(name).n_snippets
+        file = self._file(name, None)
         n = len(_mapped(file))
         return _common_length(name, n, len(_mapped(self._sounds[name]))) if name in self._sounds else n
+
+    def timeline(self, name: str) -> Timeline:
+        """The snippets of a video on its own clock, which only features of our own form tell. Raises DataError."""
+        file = self._file(name, None)
+        try:
+            with np.load(file, allow_pickle=False) as held:
+                header = read_header(held)
+        except NPZ_DAMAGE as error:
+            raise _damaged(file, error) from error
+        _check_recipe(file, header.recipe_hash, self.recipe)
+        return header.timeline
 
     def load(self, name: str, crop: int | None = None) -> Rows:
         """Rows of one crop; without one, the centre or the first that is there (E32).
@@ -213,16 +230,6 @@ def _own(name: str, file: Path, recipe: Recipe) -> Rows:
         raise _damaged(file, error) from error
     audio = None if audio is None else _values(file, audio)
     return Rows(name, _values(file, video), _values(file, semantic), audio)
-
-
-def _own_length(file: Path, recipe: Recipe) -> int:
-    try:
-        with np.load(file, allow_pickle=False) as held:
-            header = read_header(held)
-    except NPZ_DAMAGE as error:
-        raise _damaged(file, error) from error
-    _check_recipe(file, header.recipe_hash, recipe)
-    return header.timeline.n_snippets
 
 
 def _check_recipe(file: Path, found: str, recipe: Recipe) -> None:

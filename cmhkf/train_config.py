@@ -60,3 +60,6 @@ TRAIN_PRESETS = {
     # 32 normal and 32 anomalous samples
     "ucf-crime": TrainConfig(epochs=20, batch_size=64, balanced=True, lr=2e-5, milestones=(4, 8), drop_audio=0.0),
 }
+
+# For adapting a trained model to segments that people decided; see benchmarks/feedback.py.
+FEEDBACK = TrainConfig(batch_size=16, lr=3e-4, milestones=(), val_fraction=0.0)

@@ -1,9 +1,12 @@
 """An analyzer for tests of the page: real clips in, made-up but valid curves out, as slow as a test wants."""
 
+import tempfile
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
+from feature_files import RECIPE, write_own
 from media_factory import ffmpeg
 
 from cmhkf import Analysis, CmhkfError
@@ -18,7 +21,8 @@ class FakeAnalyzer:
     """Flagged at 20 % and 70 % of every clip, a near miss at 45 %; 10 steps of `delay_s` each."""
 
     model_id = "fake"
-    recipe_hash = "feedfacecafebeef"
+    recipe = RECIPE
+    recipe_hash = RECIPE.hash
     classes = XD_CLASSES
 
     def __init__(self, *, trained: bool = False, delay_s: float = 0.0, error: Exception | None = None) -> None:
@@ -53,6 +57,13 @@ class FakeAnalyzer:
         n = self.kept[sha256]
         at = (np.arange(n) + 0.5)[:, None] / n
         return 0.1 + 0.2 * np.exp(-(((at - (np.arange(len(texts)) + 1) / (len(texts) + 1)) / 0.1) ** 2))
+
+    def features_file(self, sha256: str) -> Path:
+        """Rows of noise."""
+        if sha256 not in self.kept:
+            raise DataError(f"the features of clip {sha256[:12]} are not kept any more; open it again")
+        folder = Path(tempfile.mkdtemp(prefix="features-"))
+        return write_own(folder, sha256, self.kept[sha256]) / f"{sha256}__0.npz"
 
 
 def made_up(clip, analyzer) -> Analysis:

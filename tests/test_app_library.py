@@ -182,7 +182,7 @@ def test_removal_leaves_no_file_and_no_row_of_the_clip_and_all_of_the_others(des
     job = desk.playback(desk.store.clip(gone), copy=True)["copy_job"]
     while desk.job(job)["state"] != "done":
         time.sleep(0.02)
-    features = home / "features" / "feedfacecafebeef"
+    features = home / "features" / FakeAnalyzer.recipe_hash
     features.mkdir(parents=True)
     (features / f"{gone}.npz").write_bytes(b"rows")
     pictures = home / "strips" / f"{gone}-96"

@@ -298,10 +298,13 @@ def test_the_page_compares_typed_classes(page, analyzer):
     assert [c["name"] for c in answer["classes"]] == ["fire", "knife"]
     assert [c["peak_s"] for c in answer["classes"]] == pytest.approx([20 / 3, 40 / 3], abs=0.7)
     assert "no class name" in asks["compare"]({"analysis_id": key, "text": " "})["error"]
+    adapted = desk.store.save(replace(desk.analysis(key), model_id="fake-adapted"))  # reads the same features
+    assert asks["compare"]({"analysis_id": adapted, "text": "fire, knife"}) == answer
     analyzer.kept.clear()
     assert "not kept any more" in asks["compare"]({"analysis_id": key, "text": "fire"})["error"]
-    foreign = desk.store.save(replace(desk.analysis(key), model_id="other"))
-    assert "'other', which is not loaded" in asks["compare"]({"analysis_id": foreign, "text": "fire"})["error"]
+    foreign = desk.store.save(replace(desk.analysis(key), recipe_hash="0123456789abcdef"))
+    error = asks["compare"]({"analysis_id": foreign, "text": "fire"})["error"]
+    assert "recipe 0123456789abcdef, and no model that reads them is loaded" in error
 
 
 def test_the_page_takes_and_drops_truth(page):

@@ -220,7 +220,8 @@ def test_the_report_stands_alone_and_names_everything(made):
         r"https?:|//[a-z]|url\((?!#)|<script|<link|<iframe|@import", re.sub(r"data:image/jpeg;base64,[^\"]+", "", page)
     )
     for text in (
-        "yard &lt;1&gt;.mp4", reviewed.analysis.clip.sha256, "NOT TRAINED", "feedfacecafebeef", "0.37", "not an alarm",
+        "yard &lt;1&gt;.mp4", reviewed.analysis.clip.sha256, "NOT TRAINED", FakeAnalyzer.recipe_hash, "0.37",
+        "not an alarm",
         "&lt;i&gt;0&lt;/i&gt;\nnext", "&lt;b&gt;eve&lt;/b&gt;", "anna and ben agree on 2 of 3.", "=riot", key,
     ):  # fmt: skip
         assert text in page, text

@@ -26,6 +26,7 @@ LISTS = {
     "test.txt": "\n".join(TEST),
     "annotations.txt": "".join(f"{name} 16 48\n" for name in TEST if "label_A" not in name),
 }
+FILES = {"model.safetensors", "model_card.md", "state.pt", "training.csv", "curves.png"}
 SMALL = ["--dim", "16", "--batch-size", "8", "--epochs", "2", "--lr", "1e-3"]
 
 
@@ -76,7 +77,7 @@ def rows_of(out):
 def test_it_writes_a_checkpoint_that_says_how_it_was_made(features, tmp_path):
     done = train(features, tmp_path, *SMALL, "--val-fraction", "0.25", "--milestones", "1", "--seed", "3")
     assert done.exit_code == 0
-    assert {path.name for path in tmp_path.iterdir()} == {"model.safetensors", "state.pt", "training.csv", "curves.png"}
+    assert {path.name for path in tmp_path.iterdir()} == FILES
     got = load_checkpoint(tmp_path / "model.safetensors")
     assert (got.name, got.recipe, got.classes) == ("xd-violence", RECIPE, XD_CLASSES)
     dims = got.config.dim, got.config.video_dim, got.config.semantic_dim, got.config.audio_dim, got.config.modalities

@@ -1,4 +1,5 @@
 // Taking a review away as files, and bringing one back: a button beside the clip's title and the dialog it opens.
+// Another button, in the library, takes the decisions on all clips away as training labels by the same dialog.
 // `question` gives what every question about a review says: { analysis_id, reviewer } and how segments are cut.
 function makeExport({ question, onTaken }) {
   const KINDS = [
@@ -10,8 +11,18 @@ function makeExport({ question, onTaken }) {
     ['clips', 'Clips', 'one MP4 for each segment', false],
     ['reel', 'Highlight reel', 'the confirmed segments, joined to one MP4', false],
   ];
-  const WORDS = { pictures: 'Taking pictures', clips: 'Cutting clips', reel: 'Joining the reel', packing: 'Packing' };
+  const WORDS = {
+    pictures: 'Taking pictures',
+    clips: 'Cutting clips',
+    reel: 'Joining the reel',
+    'reading decisions': 'Reading decisions',
+    packing: 'Packing',
+  };
+  const OF_ALL =
+    'Your decisions on every reviewed clip, with the features they were made on. They adapt the model to your footage: ' +
+    'python -m cmhkf train --finetune demo --labels FILE --out FOLDER';
   let job = null;
+  let ofAll = false; // whether the dialog is about all clips
   let file = null; // what was chosen to be brought back: { name, text }
 
   function button(className, text, onClick) {
@@ -32,10 +43,14 @@ function makeExport({ question, onTaken }) {
   }
 
   // The dialog ------------------------------------------------------------------------------------------------------
-  const opener = button('rv-small rv-takeaway', 'Export', show);
+  const opener = button('rv-small rv-takeaway', 'Export', () => show(false));
   opener.setAttribute('aria-haspopup', 'dialog');
   opener.hidden = true;
   find('.rv-title').after(opener);
+  const allOpener = button('rv-small rv-takelabels', 'Export training labels', () => show(true));
+  allOpener.setAttribute('aria-haspopup', 'dialog');
+  allOpener.hidden = true;
+  find('.rv-keep').before(allOpener);
 
   const dialog = make('dialog', 'rv-export');
   dialog.setAttribute('aria-labelledby', 'rv-export-title');
@@ -87,9 +102,14 @@ function makeExport({ question, onTaken }) {
   dialog.append(title, clipName, form, back);
   find('.rv').append(dialog);
 
-  function show() {
-    clipName.textContent = find('.rv-title').textContent;
-    if (!job) rest('');
+  function show(all) {
+    if (!job) {
+      ofAll = all;
+      title.textContent = all ? 'Export training labels' : 'Export';
+      clipName.textContent = all ? OF_ALL : find('.rv-title').textContent;
+      files.hidden = dismissed.hidden = back.hidden = all;
+      rest('');
+    }
     forget();
     dialog.showModal();
   }
@@ -105,11 +125,12 @@ function makeExport({ question, onTaken }) {
     link.hidden = true;
     said.classList.toggle('rv-exportfailed', failed);
     said.textContent = text || hint();
-    go.disabled = chosen().length === 0;
+    go.disabled = !ofAll && chosen().length === 0;
   }
   const fail = (error) => rest(error.message, true);
 
   function hint() {
+    if (ofAll) return '';
     const kinds = chosen();
     if (!kinds.length) return 'Choose at least one file.';
     return kinds.length > 1 || kinds[0] === 'clips' ? 'You get one zip, with SHA-256 checksums of what is in it.' : '';
@@ -143,7 +164,7 @@ function makeExport({ question, onTaken }) {
   async function begin() {
     const wanted = { kinds: chosen(), with_dismissed: form.elements.with_dismissed.checked };
     working({ total: null });
-    let step = await ask('export', { ...question(), ...wanted });
+    let step = ofAll ? await ask('export_labels', question()) : await ask('export', { ...question(), ...wanted });
     const mine = (job = step.job);
     while (job === mine) {
       if (step.state === 'done') return ready(step.result);
@@ -210,11 +231,15 @@ function makeExport({ question, onTaken }) {
     });
 
   parts.push({
+    listed: (entries) => {
+      allOpener.hidden = !entries.some((entry) => entry.review?.decided);
+    },
     opened: () => {
       opener.hidden = false;
     },
     closed: () => {
       opener.hidden = true;
+      if (ofAll) return;
       job = null;
       if (dialog.open) dialog.close();
     },

@@ -36,6 +36,7 @@ function makeLibrary({ onOpen, onExample, onAnalyse, onCancel, onRemoved }) {
     sift.offer(entries.map((entry) => entry.label));
     sift.show(entries.length > 0);
     draw();
+    tell('listed', entries);
   }
 
   function showKept(days) {

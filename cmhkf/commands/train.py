@@ -2,40 +2,34 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from tqdm import tqdm
 
 from cmhkf.errors import ConfigError
 
 if TYPE_CHECKING:
-    from cmhkf.checkpoint import Checkpoint
-    from cmhkf.config import ModelConfig
+    from cmhkf.commands.training import Material, Start
     from cmhkf.datasets import Dataset
     from cmhkf.texts import FixedTexts, PromptTexts
-    from cmhkf.train import Fitted, ObjectiveFunction, Step
     from cmhkf.train_config import TrainConfig
-    from cmhkf.training_log import EpochLog
-
-CHECKPOINT_FILE = "model.safetensors"
-COLUMNS = (
-    f"{'epoch':>5} {'step':>7} {'total':>8} {'bce':>8} {'nce':>8} {'na':>7} {'aa':>7} {'lr':>8} {'s':>7}  judged by"
-)
 
 
 def train(  # noqa: PLR0913 (one parameter for each option)
-    features: Annotated[Path, typer.Option(help="feature folder, as distributed or as `extract` makes it")],
-    dataset: Annotated[str, typer.Option(help="xd-violence or ucf-crime: the classes, and the paper's settings")],
-    out: Annotated[Path, typer.Option(help="folder for the checkpoint, training.csv, curves and the state")],
+    out: Annotated[Path, typer.Option(help="folder for the checkpoint, its card, training.csv, curves and the state")],
     *,
+    features: Annotated[
+        Path | None, typer.Option(help="feature folder, as distributed or as `extract` makes it")
+    ] = None,
+    dataset: Annotated[str, typer.Option(help="xd-violence or ucf-crime: the classes, and the paper's settings")] = "",
+    labels: Annotated[
+        list[Path] | None, typer.Option(help="training labels exported from the page, in place of features and dataset")
+    ] = None,
     baseline: Annotated[str, typer.Option(help="vadclip or mil, in place of CMHKF")] = "",
-    finetune: Annotated[Path | None, typer.Option(help="checkpoint whose weights and texts to start from")] = None,
+    finetune: Annotated[str, typer.Option(help="preset or checkpoint whose weights and texts to start from")] = "",
     resume: Annotated[bool, typer.Option("--resume", help="go on with the run in --out, if there is one")] = False,
     text_features: Annotated[Path | None, typer.Option(help="fixed class texts [C, D] as .npy or .npz")] = None,
     dim: Annotated[int | None, typer.Option(help="width of the model; 512 if left out")] = None,
@@ -61,48 +55,41 @@ def train(  # noqa: PLR0913 (one parameter for each option)
     workers: Annotated[int, typer.Option(min=0, help="processes that read features ahead")] = 0,
     save_every: Annotated[int, typer.Option(min=1, help="steps between two states")] = 200,
 ) -> None:
-    """Train on weak labels: CMHKF with the paper's settings, or a baseline."""
-    from cmhkf.datasets import open_dataset
+    """Train on weak labels: CMHKF with the paper's settings, or a baseline; or adapt a model to reviewed segments."""
+    from cmhkf.commands.training import RunOptions, train_on
     from cmhkf.encoders.precision import pick_device
-    from cmhkf.train_config import TRAIN_PRESETS
 
-    device = pick_device(device)
-    data = open_dataset(dataset, features, train_list=train_list, test_list=test_list, annotations=annotations)
-    data.require("train")
-    typer.echo(data.describe(), err=True)
     settings = {
         "epochs": epochs, "batch_size": batch_size, "balanced": balanced, "lr": lr, "lr_new": lr_new,
         "weight_decay": weight_decay, "milestones": parse_milestones(milestones), "gamma": gamma,
         "lambda_na": lambda_na, "lambda_aa": lambda_aa, "drop_audio": drop_audio, "seed": seed,
         "val_fraction": val_fraction, "select": select, "precision": precision,
     }  # fmt: skip
-    config = replace(TRAIN_PRESETS[dataset], **{name: value for name, value in settings.items() if value is not None})
+    given = {name: value for name, value in settings.items() if value is not None}
+    run = RunOptions(out, pick_device(device), resume, workers, save_every)
+    if labels:
+        from cmhkf.commands.feedback import adapt
+
+        others = {"--features": features, "--dataset": dataset, "--baseline": baseline, "--dim": dim,
+                  "--text-features": text_features, "--select": select, "--val-fraction": val_fraction}  # fmt: skip
+        if unused := [name for name, value in others.items() if value not in (None, "")]:
+            raise ConfigError(f"{', '.join(unused)} cannot be used with --labels, which bring features and classes")
+        typer.echo(adapt(labels, finetune, given, run))
+        return
+    if not (features and dataset):
+        raise ConfigError("give --features and --dataset, or --labels with --finetune")
+    from cmhkf.datasets import open_dataset
+    from cmhkf.train_config import TRAIN_PRESETS
+
+    data = open_dataset(dataset, features, train_list=train_list, test_list=test_list, annotations=annotations)
+    data.require("train")
+    typer.echo(data.describe(), err=True)
+    config = replace(TRAIN_PRESETS[dataset], **given)
     if config.select == "test":
         data.require("test")
     start = choose_start(data, config, baseline=baseline, finetune=finetune, dim=dim)
-    run = RunOptions(out, device, resume, text_features, workers, save_every)
-    typer.echo(train_dataset(data, config, start, run))
-
-
-class Start(NamedTuple):
-    """What is to be trained."""
-
-    name: str
-    model: ModelConfig
-    objective: ObjectiveFunction
-    checkpoint: Checkpoint | None
-    """To start from."""
-
-
-class RunOptions(NamedTuple):
-    """What has no part in the result."""
-
-    out: Path
-    device: str
-    resume: bool
-    text_features: Path | None
-    workers: int
-    save_every: int
+    texts = choose_texts(data, start, text_features, run.device)
+    typer.echo(train_on(material_of(data, config, start, texts, run.device), config, start, run))
 
 
 def parse_milestones(text: str | None) -> tuple[int, ...] | None:
@@ -113,20 +100,21 @@ def parse_milestones(text: str | None) -> tuple[int, ...] | None:
         raise ConfigError(f"milestones are {text!r}; give epochs as 3,6,10") from None
 
 
-def choose_start(data: Dataset, config: TrainConfig, *, baseline: str, finetune: Path | None, dim: int | None) -> Start:
+def choose_start(data: Dataset, config: TrainConfig, *, baseline: str, finetune: str, dim: int | None) -> Start:
     """The model of a method in the widths of the features, or that of a checkpoint, and its objective.
 
     Raises:
         ConfigError: an unknown method, or a checkpoint of another method, of other classes, or beside `dim`.
         CheckpointError: it cannot be read, or was trained on other features.
     """
-    from cmhkf.checkpoint import load_checkpoint
+    from cmhkf.analyzer import load_head
+    from cmhkf.commands.training import Start
     from cmhkf.methods import in_widths_of, method_for
 
     name, folder = data.spec.name, data.folder
     model, objective = method_for(baseline or "cmhkf", name, config)
     if finetune:
-        checkpoint = load_checkpoint(finetune)
+        checkpoint = load_head(finetune)
         if dim is not None or checkpoint.config.architecture != model.architecture:
             raise ConfigError(
                 f"{finetune} brings its own model, of the architecture {checkpoint.config.architecture!r}: leave out "
@@ -142,100 +130,38 @@ def choose_start(data: Dataset, config: TrainConfig, *, baseline: str, finetune:
     return Start(f"{baseline}-{name}" if baseline else name, model, objective, None)
 
 
-def train_dataset(data: Dataset, config: TrainConfig, start: Start, run: RunOptions) -> str:
-    """Train, write the checkpoint, and say in words for people what came of it."""
-    import torch
+def choose_texts(data: Dataset, start: Start, file: Path | None, device: str) -> FixedTexts | PromptTexts:
+    """The class texts: those of a file, those of the checkpoint, or those that belong to the features."""
+    from cmhkf.texts import FixedTexts, texts_for
 
+    if start.checkpoint and not file:
+        return FixedTexts(start.checkpoint.text_features)
+    return texts_for(data.folder.recipe, start.model, file=file, device=device)
+
+
+def material_of(
+    data: Dataset, config: TrainConfig, start: Start, texts: FixedTexts | PromptTexts, device: str
+) -> Material:
+    """The training videos of a data set, and what judges an epoch."""
     from cmhkf.batches import FolderSamples
-    from cmhkf.checkpoint import save_checkpoint
-    from cmhkf.model import build_model
-    from cmhkf.train import fit
+    from cmhkf.commands.training import Material
     from cmhkf.validation import headline_on_test, hold_out, video_auc
 
     folder = data.folder
     entries, held = hold_out(data.train, config)
-    torch.manual_seed(config.seed)
-    model = build_model(start.model).to(run.device)
-    if start.checkpoint:
-        model.load_state_dict(start.checkpoint.state)
-    texts = choose_texts(data, start, run)
-    validate = None
+    judge = None
     if config.select == "test":
-        validate = partial(headline_on_test, model, texts, data, device=run.device)
+        judge = partial(headline_on_test, dataset=data, device=device)
     elif held:
-        validate = partial(video_auc, model, texts, FolderSamples(folder, held), device=run.device)
-    with _LiveTable() as table:
-        fitted = fit(
-            model, texts, FolderSamples(folder, entries), config,
-            objective=start.objective, validate=validate, out=run.out, device=run.device, resume=run.resume,
-            save_every=run.save_every, workers=run.workers, on_progress=table.show,
-        )  # fmt: skip
-    with torch.inference_mode():
-        text = texts().cpu().numpy()
-    best = fitted.best
-    path = save_checkpoint(
-        run.out / CHECKPOINT_FILE, model,
-        recipe=folder.recipe_for(start.model.modalities), text_features=text, name=start.name,
-        provenance=provenance(data, config, fitted, n_trained=len({e.name for e in entries}), n_held=len(held)),
-        metrics={best.metric: best.value} if best.metric else {},
-    )  # fmt: skip
-    return f"{path}: {_selection(fitted)}"
-
-
-def choose_texts(data: Dataset, start: Start, run: RunOptions) -> FixedTexts | PromptTexts:
-    """The class texts: those of a file, those of the checkpoint, or those that belong to the features."""
-    from cmhkf.texts import FixedTexts, texts_for
-
-    if start.checkpoint and not run.text_features:
-        return FixedTexts(start.checkpoint.text_features)
-    return texts_for(data.folder.recipe, start.model, file=run.text_features, device=run.device)
-
-
-def provenance(data: Dataset, config: TrainConfig, fitted: Fitted, *, n_trained: int, n_held: int) -> dict[str, Any]:
-    """What a checkpoint says of its making."""
-    import torch
-
-    assumed = data.folder.recipe_assumed
-    return {
-        "command": shlex.join(["python", "-m", "cmhkf", *sys.argv[1:]]),
+        judge = partial(video_auc, samples=FolderSamples(folder, held), device=device)
+    about = {
         "dataset": data.spec.name,
-        "videos": {"trained on": n_trained, "held out": n_held, "listed but without features": len(data.missing)},
-        "recipe": "assumed: that of the released features is not published" if assumed else "stamped on the features",
-        "selection": _selection(fitted),
-        "seed": config.seed,
-        "config": asdict(config),
-        "epochs": len(fitted.log),
-        "seconds": round(fitted.log[-1].seconds, 1),
-        "torch": torch.__version__,
-    }
-
-
-def _selection(fitted: Fitted) -> str:
-    best, n = fitted.best, len(fitted.log)
-    return f"epoch {best.epoch} of {n}, {best.metric} {best.value:.4f}" if best.metric else f"the last of {n} epochs"
-
-
-class _LiveTable:
-    """A row for each epoch, and a bar for the steps of the one at work."""
-
-    def __enter__(self) -> _LiveTable:
-        self.bar = tqdm(unit="step", leave=False, file=sys.stderr, disable=None)
-        self.bar.write(COLUMNS, file=sys.stderr)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.bar.close()
-
-    def show(self, progress: Step | EpochLog) -> None:
-        if isinstance(progress, tuple):
-            self.bar.total = progress.total
-            self.bar.set_postfix_str(f"loss {progress.loss:.4f}", refresh=False)
-            self.bar.update(progress.done - self.bar.n)
-            return
-        row, judged = progress, progress.metric and f"{progress.value:.4f} {progress.metric}"
-        self.bar.write(
-            f"{row.epoch:5d} {row.step:7d} {row.total:8.4f} {row.bce:8.4f} {row.nce:8.4f} {row.na:7.4f} {row.aa:7.4f} "
-            f"{row.lr:8.1e} {row.seconds:7.0f}  {judged or 'nothing: the last is taken'}",
-            file=sys.stderr,
-        )
-        self.bar.reset()
+        "videos": {
+            "trained on": len({entry.name for entry in entries}), "held out": len(held),
+            "listed but without features": len(data.missing),
+        },
+        "recipe": "assumed: that of the released features is not published"
+        if folder.recipe_assumed else "stamped on the features",
+    }  # fmt: skip
+    recipe = folder.recipe_for(start.model.modalities)
+    return Material(FolderSamples(folder, entries), recipe, texts, judge, about, {})
