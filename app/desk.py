@@ -107,6 +107,7 @@ class Desk:
         return {
             "preset": self.settings.preset,
             "model": "ready" if analyzer else warming.state if warming else "queued",
+            "model_id": analyzer.model_id if analyzer else None,
             "trained": analyzer.trained if analyzer else None,
             "error": warming.error if warming and not analyzer else "",
             "max_upload_mb": self.settings.max_upload_mb,

@@ -50,7 +50,7 @@ def write_training_labels(desk: Desk, marks: Marks, analysis_id: str, cut: Cut, 
     analyzer = desk.analyzer_for(analyses[0].recipe_hash)
     labels = Labels(now, analyses[0].model_id, analyzer.recipe, tuple(videos))
     features = {video.sha256: analyzer.features_file(video.sha256) for video in videos}
-    stem = safe_stem(analyses[0].clip.name) if analysis_id else f"{len(videos)}-clips"
+    stem = safe_stem(analyses[0].clip.name) if analysis_id else "library"
     with TemporaryDirectory(dir=folder, prefix=".work-") as work:
         made = Path(work) / f"{stem}-training-labels.zip"
         for done in write_labels(made, labels, features):

@@ -11,6 +11,7 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
 from app.marks_file import read_marks
+from cmhkf.labels import read_labels
 
 pytestmark = pytest.mark.browser
 
@@ -163,3 +164,24 @@ def test_decisions_leave_and_come_back_to_another_reviewer(browser, server, clip
     page.wait_for_function("document.querySelectorAll('.rv-flagged tr[data-state=confirmed]').length === 0")
     page.close()
     assert watched.faults == []
+
+
+def test_decisions_on_all_clips_leave_as_training_labels(watched, clips, tmp_path):
+    page = watched.page
+    watched.upload(clips["main"])
+    watched.wait_result()
+    assert not page.is_visible(".rv-takelabels")
+    page.keyboard.press("n")
+    page.keyboard.press("c")
+    page.wait_for_selector(".rv-takelabels:visible")
+    page.click(".rv-takelabels")
+    assert "train --finetune demo --labels FILE" in page.inner_text(".rv-exportclip")
+    assert not page.is_visible(".rv-export fieldset")
+    file = export(page, tmp_path)
+    assert file.name == "library-training-labels.zip"
+    labels = read_labels([file], tmp_path)
+    assert [(v.name, [s.state for s in v.segments]) for v in labels.videos] == [("corridor.mp4", ["confirmed", "open"])]
+    page.keyboard.press("Escape")
+    page.click(".rv-takeaway")  # the other dialog is as it was
+    assert page.is_visible(".rv-export fieldset")
+    assert page.inner_text(".rv-export h2") == "Export"

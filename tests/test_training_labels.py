@@ -53,7 +53,7 @@ def test_the_library_gives_every_reviewed_clip_and_no_other(page, tmp_path):
     desk, _, exports, keys, analyzer = page
     confirmed, dismissed = decide(page, keys[0], 0, "confirm"), decide(page, keys[2], 1, "dismiss", "ben")
     file = exports.file("", "labels", Cut(0.5))
-    assert file.name == "2-clips-training-labels.zip"
+    assert file.name == "library-training-labels.zip"
     labels = read_labels([file], tmp_path)
     videos = {video.name: video for video in labels.videos}
     assert set(videos) == {"cam 0.mp4", "cam 2.mp4"}

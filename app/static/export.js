@@ -19,7 +19,7 @@ function makeExport({ question, onTaken }) {
     packing: 'Packing',
   };
   const OF_ALL =
-    'Your decisions on every reviewed clip, with the features they were made on. They adapt the model to your footage: ' +
+    'The decisions on every reviewed clip, with the features they were made on. They adapt the model to your footage: ' +
     'python -m cmhkf train --finetune demo --labels FILE --out FOLDER';
   let job = null;
   let ofAll = false; // whether the dialog is about all clips

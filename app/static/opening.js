@@ -14,10 +14,10 @@ function showModel() {
   const model = find('.rv-model');
   const untrained = status.model === 'ready' && !status.trained;
   model.replaceChildren(
-    make('span', '', status.preset ?? ''),
+    make('span', '', status.model_id?.replace(/@.*/, '') ?? status.preset ?? ''),
     make('span', 'rv-state', words[status.model] ?? (untrained ? 'NOT TRAINED' : 'trained')),
   );
-  model.title = status.error ?? '';
+  model.title = status.error || (status.model_id ?? '');
   model.dataset.state = untrained ? 'untrained' : status.model;
 }
 
@@ -28,13 +28,24 @@ async function refresh() {
   const [model, shelf] = await Promise.all([ask('status'), ask('library')]);
   if (mine < refreshShown) return; // overtaken by a newer one
   refreshShown = mine;
+  const loaded = model.model_id !== status.model_id;
   status = { ...model, ...shelf };
   showModel();
+  if (loaded && trusted) showTrust(trusted);
   library.show(status.library, open);
   library.showKept(status.keep_days);
 }
 
+// After a decision: what is left of the clip stands in the library too. Quick decisions are told once.
+let refreshTimer = null;
+function refreshSoon() {
+  clearTimeout(refreshTimer);
+  refreshTimer = setTimeout(() => refresh().catch(() => {}), 500);
+}
+
+let trusted = null; // the facts in the trust strip
 function showTrust(facts) {
+  trusted = facts;
   const rows = [
     ['Model', facts.model_id],
     ['Head', facts.trained ? 'trained' : 'NOT TRAINED'],
@@ -51,9 +62,18 @@ function showTrust(facts) {
     ...rows.map(([name, value]) => {
       const row = make('div', name === 'Head' && !facts.trained ? 'rv-warn' : '');
       row.append(make('dt', '', name), make('dd', '', value));
+      if (name === 'Model' && status.model_id && status.model_id !== facts.model_id) row.append(analyseAnew());
       return row;
     }),
   );
+}
+
+// The analysis on screen was made by another model than this page's: a way to the page's own.
+function analyseAnew() {
+  const button = make('button', 'rv-link', 'Analyse with ' + status.model_id);
+  button.type = 'button';
+  button.addEventListener('click', analyse);
+  return button;
 }
 
 async function showAnalysis(facts, visit) {
@@ -216,6 +236,7 @@ async function openClip(which, time = 0) {
   find('.rv-title').textContent = find('.rv-title').title = clip.name;
   find('.rv-end').textContent = clock(clip.duration_s);
   find('.rv-trust').replaceChildren();
+  trusted = null;
   showPicture(clip, time).catch((error) => {
     find('.rv-novideo').textContent = error.message;
   });

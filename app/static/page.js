@@ -134,6 +134,7 @@ function showReview(answer) {
 }
 // An answer to a decision. False: the user is elsewhere by now.
 function decided(answer, asked) {
+  refreshSoon();
   if (asked.clip !== open.clip || asked.analysis_id !== open.analysis) return false;
   showReview(answer);
   timeline.setSegments(answer);

@@ -19,7 +19,7 @@ from cmhkf.commands.training import Material, RunOptions, Start, fresh, train_on
 from cmhkf.errors import ConfigError
 from cmhkf.feedback import FeedbackSamples, feedback_samples, segment_peaks
 from cmhkf.folders import FeatureFolder
-from cmhkf.labels import Labels, read_labels
+from cmhkf.labels import Labels, State, read_labels
 from cmhkf.texts import FixedTexts
 from cmhkf.train import fit, paper_objective
 from cmhkf.train_config import FEEDBACK, TrainConfig
@@ -85,6 +85,13 @@ def held_out(samples: FeedbackSamples, start: Start, texts: FixedTexts, config: 
 
 
 def _about(labels: Labels, samples: FeedbackSamples, n_unknown: int) -> dict[str, Any]:
+    one_sided = {}
+    pairs: tuple[tuple[State, str], ...] = (("confirmed", "less"), ("dismissed", "more"))
+    for state, only in pairs:
+        if not labels.count(state):
+            one_sided["one-sided"] = (
+                f"nothing was {state}, so the model can only learn to flag {only}; decide both kinds"
+            )
     return {
         "adapted to": f"{labels.count('confirmed')} confirmed and {labels.count('dismissed')} dismissed segments of "
         f"{len(labels.videos)} reviewed videos, exported {labels.exported}",
@@ -92,4 +99,4 @@ def _about(labels: Labels, samples: FeedbackSamples, n_unknown: int) -> dict[str
         "flagged by": labels.model_id,
         "windows trained on": len(samples),
         "windows left out": f"{n_unknown}, where nothing was confirmed and something is still open",
-    }
+    } | one_sided

@@ -1,0 +1,170 @@
+"""What adapting a model to reviewed segments gives on clips of the same kind that nobody reviewed.
+
+    python benchmarks/feedback.py CLIPS WORK
+
+CLIPS and WORK are those of checkpoints/train_demo.py, whose features must be there. Decisions are simulated: on half of
+the held-out clips every flagged segment is confirmed where the ground truth says that something happens (the clip's
+label, for clips without segments) and dismissed elsewhere; the other half is measured. Then the halves change places.
+Two settings:
+
+- a new kind of footage: three models, each of which has seen 20 of the 200 CCTV fight clips beside all other footage;
+- known footage: five models, each of which has seen four fifths of everything.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from copy import deepcopy
+from dataclasses import replace
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np
+import torch
+from scipy.special import expit
+from tqdm import tqdm
+
+from checkpoints.training.footage import CLASSES, COMPLETE, FIGHTS, SNIPPET_S, SOURCES, UCF, Video, read_footage
+from checkpoints.training.measure import figures
+from checkpoints.training.student import MODEL, fit_student, score, with_projection
+from checkpoints.training.teacher import split
+from cmhkf.analyzer import load_encoders
+from cmhkf.checkpoint import load_checkpoint
+from cmhkf.config import PRESETS
+from cmhkf.feedback import FeedbackSamples, feedback_samples
+from cmhkf.folders import FeatureFolder
+from cmhkf.labels import LabelledSegment, LabelledVideo, Labels
+from cmhkf.model import CMHKF
+from cmhkf.texts import FixedTexts
+from cmhkf.train import fit
+from cmhkf.train_config import FEEDBACK
+
+SHIPPED = Path(__file__).resolve().parents[1] / "checkpoints" / "demo.safetensors"
+SEEN = 10  # fights, and as many clips without one, in the training of the first setting
+
+Curves = list[tuple[Video, np.ndarray]]
+
+
+def main() -> None:
+    """Measure both settings and print them."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("clips", type=Path)
+    parser.add_argument("work", type=Path)
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    videos = read_footage(args.clips, args.work)
+    bench = Bench(videos, {source: FeatureFolder(args.work / source) for source in SOURCES})
+    print("| footage | decisions | | AUC, not reviewed | normal clips flagged | abnormal clips flagged |")
+    print("|---|---|---|---|---|---|")
+    bench.measure("new", [new_kind(videos, seed) for seed in range(3)])
+    bench.measure("known", split(videos, 5, 0))
+
+
+def new_kind(videos: Sequence[Video], seed: int) -> tuple[list[int], list[int]]:
+    """What to train on, with few of the fights, and the fights held out."""
+    random = np.random.default_rng(seed)
+    few: set[int] = set()
+    for abnormal in (False, True):
+        of_kind = [i for i, v in enumerate(videos) if v.source == FIGHTS and v.abnormal == abnormal]
+        few |= set(random.permutation(of_kind)[:SEEN].tolist())
+    train = [i for i, v in enumerate(videos) if v.source != FIGHTS or i in few]
+    return train, sorted({*range(len(videos))} - {*train})
+
+
+class Bench:
+    """Footage, and what is the same in every setting."""
+
+    def __init__(self, videos: list[Video], folders: dict[str, FeatureFolder]) -> None:
+        self.videos, self.folders = videos, folders
+        self.operating_logit = load_checkpoint(SHIPPED).config.operating_logit
+        self.texts = load_encoders(PRESETS["demo"].encoders, replace(MODEL, modalities="VT")).text.encode(CLASSES)
+
+    def measure(self, footage: str, splits: Sequence[tuple[Sequence[int], Sequence[int]]]) -> None:
+        """Train, review one half of what was held out, adapt, and score the other half before and after."""
+        before: Curves = []
+        after: Curves = []
+        states: list[str] = []
+        for train, held in tqdm(splits, desc=footage, file=sys.stderr, disable=None):
+            student, teacher = fit_student([self.videos[i] for i in train], self.texts, MODEL)
+            model = with_projection(student, teacher.project, operating_logit=self.operating_logit)
+            curves = {i: score(model, self.texts, self.videos[i]) for i in held}
+            first = set(half([self.videos[i].group for i in held], held))
+            for reviewed in (first, {*held} - first):
+                decided = [video for i in reviewed if (video := self.decide(i, curves[i])).segments]
+                states += [segment.state for video in decided for segment in video.segments]
+                adapted = self.adapt(model, decided)
+                rest = [i for i in held if i not in reviewed]
+                before += [(self.videos[i], curves[i]) for i in rest]
+                after += [(self.videos[i], score(adapted, self.texts, self.videos[i])) for i in rest]
+        said = (
+            f"{states.count('confirmed')} confirmed, {states.count('dismissed')} dismissed in {2 * len(splits)} reviews"
+        )
+        for word, curves_ in (("before", before), ("after", after)):
+            print(f"| {footage} | {said} | {word} | {row(curves_)} |", flush=True)
+
+    def decide(self, i: int, logits: np.ndarray) -> LabelledVideo:
+        """The flagged stretches of a video, decided by its ground truth."""
+        video, segments = self.videos[i], []
+        marked = (
+            video.anomalous_s() / SNIPPET_S if video.source in (UCF, COMPLETE) else np.full(len(logits), video.abnormal)
+        )
+        for first, last in runs(expit(logits) >= 0.5):
+            state = "confirmed" if marked[first:last].mean() >= 1 / 3 else "dismissed"
+            segments.append(LabelledSegment(first * SNIPPET_S, last * SNIPPET_S, state, CLASSES[video.label]))
+        return LabelledVideo(video.name, video.name, "simulated", tuple(segments))
+
+    def adapt(self, model: CMHKF, decided: list[LabelledVideo]) -> CMHKF:
+        """A fine-tuned copy, as `train --finetune --labels` makes it."""
+        source = {video.name: video.source for video in self.videos}
+        windows = []
+        for name, folder in self.folders.items():
+            if of_source := tuple(video for video in decided if source[video.sha256] == name):
+                samples, _ = feedback_samples(folder, Labels("", "", folder.recipe, of_source), CLASSES)
+                windows.append(samples)
+        adapted = deepcopy(model)
+        fit(adapted, FixedTexts(self.texts), Joined(windows), FEEDBACK)
+        return adapted.eval()
+
+
+def row(curves: Curves) -> str:
+    """AUC by kind of footage, and how many clips are flagged."""
+    aucs = ", ".join(f"{f.name}: {f.auc.value:.3f}" for f in figures(*zip(*curves, strict=True)))
+    shares = []
+    for abnormal in (False, True):
+        peaks = np.array([curve.max() for video, curve in curves if video.abnormal == abnormal])
+        shares.append(f"{(peaks >= 0).sum()} of {len(peaks)}")
+    return " | ".join([aucs, *shares])
+
+
+class Joined(list):
+    """Samples of several folders."""
+
+    def __init__(self, parts: Sequence[FeedbackSamples]) -> None:
+        super().__init__(sample for part in parts for sample in part)
+
+    @property
+    def labels(self) -> list[tuple[int, ...]]:
+        """Of each sample."""
+        return [sample.labels for sample in self]
+
+
+def half(groups: Sequence[str], held: Sequence[int]) -> Iterator[int]:
+    """Every other recording of those held out, in a random order."""
+    order = np.random.default_rng(0).permutation(sorted(set(groups)))
+    chosen = set(order[::2])
+    return (i for i, group in zip(held, groups, strict=True) if group in chosen)
+
+
+def runs(inside: np.ndarray) -> list[tuple[int, int]]:
+    """First and one past the last of every run of True."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], inside.astype(int), [0]])))
+    return [(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]
+
+
+if __name__ == "__main__":
+    main()
