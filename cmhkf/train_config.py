@@ -62,4 +62,4 @@ TRAIN_PRESETS = {
 }
 
 # For adapting a trained model to segments that people decided; see benchmarks/feedback.py.
-FEEDBACK = TrainConfig(epochs=30, batch_size=16, lr=1e-4, milestones=(), val_fraction=0.0)
+FEEDBACK = TrainConfig(epochs=10, batch_size=16, lr=1e-4, milestones=(), val_fraction=0.0)

@@ -20,12 +20,14 @@ from cmhkf.timeline import SNIPPET_FRAMES, Timeline, n_snippets_of
 class FakeAnalyzer:
     """Flagged at 20 % and 70 % of every clip, a near miss at 45 %; 10 steps of `delay_s` each."""
 
-    model_id = "fake"
     recipe = RECIPE
     recipe_hash = RECIPE.hash
     classes = XD_CLASSES
 
-    def __init__(self, *, trained: bool = False, delay_s: float = 0.0, error: Exception | None = None) -> None:
+    def __init__(
+        self, *, trained: bool = False, delay_s: float = 0.0, error: Exception | None = None, model_id: str = "fake"
+    ) -> None:
+        self.model_id = model_id
         self.trained = trained
         self.delay_s = delay_s
         self.error = error

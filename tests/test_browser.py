@@ -1,7 +1,7 @@
 """The whole page in Chromium, over the real server and a made-up analyzer."""
 
 import pytest
-from browser import SECONDS, Watched, click_axis
+from browser import SECONDS, Server, Watched, click_axis
 from fakes import make_video
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
@@ -256,3 +256,30 @@ def test_scripts_use_the_same_door(server, clips):
         client.predict("nope", 0.5, api_name="/segments")
     doors = client.view_api(return_format="dict")["named_endpoints"]
     assert sorted(doors) == ["/analyze", "/export", "/library", "/segments"]
+
+
+def test_an_analysis_of_another_model_offers_the_pages_own(browser, clips, tmp_path, monkeypatch):
+    server = Server(tmp_path)
+    try:
+        watched = Watched(browser, server)
+        page = watched.page
+        page.goto(server.url)
+        watched.upload(clips["main"])
+        watched.wait_result()
+        page.keyboard.press("n")
+        page.keyboard.press("c")
+        page.wait_for_selector(".rv-ack:has-text('Confirmed')")
+        assert not page.is_visible(".rv-trust button")
+        server.stop()
+        monkeypatch.setenv("CMHKF_FAKE_MODEL", "fake-adapted@12ab")
+        server.start()
+        page.reload()
+        page.wait_for_selector(".rv-model:has-text('fake-adapted')")
+        page.click(".rv-trust button:has-text('Analyse with fake-adapted@12ab')")
+        page.wait_for_selector(".rv-trust dd:has-text('fake-adapted@12ab')")
+        watched.wait_result()
+        assert not page.is_visible(".rv-trust button")
+        page.wait_for_selector(".rv-flagged tr[data-state=confirmed]")  # decisions belong to the clip
+        page.close()
+    finally:
+        server.stop()

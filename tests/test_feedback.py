@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from feature_files import RECIPE, rows, write_own
+from sklearn.metrics import roc_auc_score
 from typer.testing import CliRunner
 
 from cmhkf.checkpoint import load_checkpoint, save_checkpoint
@@ -171,7 +172,9 @@ def test_a_model_learns_what_was_decided_and_its_card_says_so(site, tmp_path):
     assert confirmed.min() > 0.5 > dismissed.max()
     before = by_state(start)
     assert not (before[0].min() > 0.5 > before[1].max())
-    confirmed_told, dismissed_told = [value for key, value in got.metrics.items() if "held out" in key]
+    confirmed_told, dismissed_told, apart = [value for key, value in got.metrics.items() if "held out" in key]
+    labels_ = [1] * 6 + [0] * 6
+    assert apart == f"{roc_auc_score(labels_, np.concatenate(before)):.3f} before, 1.000 after"
     assert confirmed_told.endswith("6 of 6 after")
     assert dismissed_told.endswith("0 of 6 after")
     assert f"{sum(before[0] >= 0.5)} of 6 before" in confirmed_told

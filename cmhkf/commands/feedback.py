@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 import typer
+from sklearn.metrics import roc_auc_score
 from tqdm import tqdm
 
 from cmhkf.analyzer import load_head
@@ -54,7 +55,8 @@ def adapt(files: Sequence[Path], finetune: str, settings: Mapping[str, Any], run
         metrics = {
             "calibration": f"0.5 was set for {checkpoint.name!r}, before it was adapted to reviewed footage; how "
             "often it raises false alarms now was not measured"
-        } | held_out(samples, start, texts, config)
+        } | (told := held_out(samples, start, texts, config))
+        typer.echo("\n".join(f"{name}: {value}" for name, value in told.items()), err=True)
         return train_on(Material(samples, recipe, texts, None, about, metrics), config, start, run)
 
 
@@ -72,14 +74,19 @@ def held_out(samples: FeedbackSamples, start: Start, texts: FixedTexts, config: 
         before += segment_peaks(model, texts(), samples.of(held))
         fit(model, texts, samples.of({*videos} - held), config, objective=start.objective, device=str(texts().device))
         after += segment_peaks(model, texts(), samples.of(held))
+    about = f"on reviewed videos held out ({n_folds} folds)"
     told = {}
     for state, confirmed in (("confirmed", True), ("dismissed", False)):
         counts = [
             sum(peak >= OPERATING_POINT for c, peak in found if (c > 0) == confirmed) for found in (before, after)
         ]
         n = sum((c > 0) == confirmed for c, _ in before)
-        told[f"{state} segments at or above 0.5, on reviewed videos held out ({n_folds} folds)"] = (
-            f"{counts[0]} of {n} before, {counts[1]} of {n} after"
+        told[f"{state} segments at or above 0.5, {about}"] = f"{counts[0]} of {n} before, {counts[1]} of {n} after"
+    if len({c > 0 for c, _ in before}) == 2:
+        aucs = [roc_auc_score([c > 0 for c, _ in found], [peak for _, peak in found]) for found in (before, after)]
+        verdict = "" if aucs[1] > aucs[0] else ": no gain there, so keep the model it began from unless you know better"
+        told[f"confirmed told from dismissed segments, AUC, {about}"] = (
+            f"{aucs[0]:.3f} before, {aucs[1]:.3f} after{verdict}"
         )
     return told
 
