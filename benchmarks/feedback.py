@@ -62,7 +62,7 @@ def main() -> None:
     print("| footage | decisions | | AUC, not reviewed | normal clips flagged | abnormal clips flagged |")
     print("|---|---|---|---|---|---|")
     bench.measure("new", [new_kind(videos, seed) for seed in range(3)])
-    bench.measure("known", split(videos, 5, 0))
+    bench.measure("known", [(train.tolist(), held.tolist()) for train, held in split(videos, 5, 0)])
 
 
 def new_kind(videos: Sequence[Video], seed: int) -> tuple[list[int], list[int]]:
