@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 from app.cue_files import edl_text, vtt_text
 from app.desk import Step
 from app.marks_file import csv_text, guarded_cell, json_text
+from app.print_figures import write_figures
 from app.report import report_html
 from app.reviewed import Reviewed, safe_stem
 from cmhkf import CmhkfError, MediaError
@@ -20,7 +21,7 @@ from cmhkf.cutting import NOWHERE, cut_piece, join_pieces, plan_piece, save_pict
 from cmhkf.media import Clip, cut_places
 
 PAPERS = ("csv", "json", "vtt", "edl", "html")  # what a zip holds unless asked for more
-KINDS = (*PAPERS, "clips", "reel")
+KINDS = (*PAPERS, "clips", "reel", "figures")
 TEXTS = {"csv": csv_text, "json": json_text, "vtt": vtt_text, "edl": edl_text}
 THUMBNAIL_PX = 320  # twice what is shown, for print
 MANIFEST = "MANIFEST.sha256"
@@ -65,6 +66,8 @@ def _write(kind: str, reviewed: Reviewed, stem: str, folder: Path) -> Generator[
         yield from _write_clips(reviewed, folder / "clips")
     elif kind == "reel":
         yield from _write_reel(reviewed, folder / f"{stem}-reel.mp4")
+    elif kind == "figures":
+        yield from write_figures(reviewed, folder / "figures")
     else:
         text = (yield from _report(reviewed)) if kind == "html" else TEXTS[kind](reviewed)
         # Excel takes a CSV for UTF-8 only when it begins with the mark.

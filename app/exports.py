@@ -23,6 +23,7 @@ from app.reviewed import Reviewed
 from app.reviews import Cut
 from app.store import file_url
 from app.training_labels import write_training_labels
+from app.truth import TruthKeeper
 
 LABELS = "labels"
 FORMATS = (*PAPERS, "zip", LABELS)
@@ -50,7 +51,7 @@ class Exports:
     """What can be taken away of an analysis, and brought back."""
 
     def __init__(self, desk: Desk, decisions: Decisions) -> None:
-        self._desk, self._decisions = desk, decisions
+        self._desk, self._decisions, self._truths = desk, decisions, TruthKeeper(desk.settings.home)
         self._jobs = Jobs("exports")
 
     def close(self) -> None:
@@ -61,11 +62,12 @@ class Exports:
         """An analysis with its marks. Raises NotFoundError, ConfigError."""
         analysis = self._desk.analysis(analysis_id)
         analysis = replace(analysis, clip=self._desk.store.clip(analysis.clip.sha256))  # where the file lies now
+        truth = self._truths.kept(analysis.clip.sha256)
         marks = sorted(self._decisions.marks_of(analysis_id, cut), key=lambda m: (m.start_s, m.end_s, m.id))
         return Reviewed(
             analysis_id, analysis, tuple(m for m in marks if with_dismissed or m.state != "dismissed"), cut.threshold,
             datetime.now(timezone.utc).isoformat(timespec="seconds"),
-            tuple(self._decisions.agreement(analysis_id, cut)),
+            tuple(self._decisions.agreement(analysis_id, cut)), truth and tuple(truth.segments),
         )  # fmt: skip
 
     def begin(self, reviewed: Reviewed, kinds: Sequence[str]) -> Job:

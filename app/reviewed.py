@@ -11,6 +11,7 @@ from pathlib import Path
 from app.review import Mark
 from cmhkf import Analysis
 from cmhkf.timeline import GRID_RATE, edge_frame
+from cmhkf.truth import Truth
 
 STEM_LENGTH = 60  # characters of a clip's name in the names of files made of it
 
@@ -28,6 +29,8 @@ class Reviewed:
     """When: ISO 8601, UTC."""
     agreement: tuple[str, ...] = ()
     """For people: how other reviewers' decisions compare, a sentence each."""
+    truth: tuple[Truth, ...] | None = None
+    """Where the clip is anomalous by an annotation file, if there is one."""
 
     @property
     def rate(self) -> Fraction:

@@ -28,6 +28,8 @@ from app.review import Mark
 from app.reviews import Reviews
 from app.settings import Settings
 from app.store import NotFoundError
+from app.truth import TruthKeeper
+from cmhkf.figures import qualitative, save_figure
 
 CUT = Cut(0.5)
 STATES = ("confirmed", "dismissed", "open")
@@ -139,6 +141,31 @@ def test_clips_are_as_long_as_their_segments_and_the_table_says_how(made, asks, 
     assert rows[[m.id for m in marks].index("h")]["label"] == "'=riot"
     confirmed_s = sum(m.end_s - m.start_s for m in marks if m.state == "confirmed")
     assert length_s(tmp_path / "yard-1-review-reel.mp4") == pytest.approx(confirmed_s, abs=2 / 24)
+
+
+def test_figures_are_those_of_the_command_with_the_clips_truth(made, asks, tmp_path):
+    _, key, desk = made
+    analysis = desk.analysis(key)
+    (tmp_path / "truth.csv").write_text(f"clip,class,segments_s\n{analysis.clip.name},riot,2-4\n")
+    truths = TruthKeeper(desk.settings.home)
+    truths.take(tmp_path / "truth.csv", "truth.csv", analysis)
+    try:
+        with zipfile.ZipFile(file_of(follow(asks, begun(asks, key, "figures")))) as packed:
+            packed.extractall(tmp_path)
+    finally:
+        truths.drop(analysis.clip.sha256)
+    folder = tmp_path / "figures"
+    widths_in = {"qualitative": 7.0, "embeddings": 7.0, "similarity": 3.4, "saliency": 3.4}
+    assert {f.name for f in folder.iterdir()} == {f"{k}{s}" for k in widths_in for s in (".pdf", ".svg", ".png")}
+    for kind, width_in in widths_in.items():
+        with Image.open(folder / f"{kind}.png") as picture:
+            assert picture.width == pytest.approx(300 * width_in, abs=2)
+        assert (folder / f"{kind}.pdf").read_bytes().startswith(b"%PDF")
+    truth = [(2.0, 4.0, "riot")]
+    save_figure(
+        qualitative([replace(analysis, clip=desk.store.clip(analysis.clip.sha256))], truths=[truth]), tmp_path / "q.svg"
+    )
+    assert (tmp_path / "q.svg").read_bytes() == (folder / "qualitative.svg").read_bytes()
 
 
 def length_s(path):

@@ -10,12 +10,15 @@ function makeExport({ question, onTaken }) {
     ['edl', 'Edit list', 'EDL (CMX3600), for editing programs', false],
     ['clips', 'Clips', 'one MP4 for each segment', false],
     ['reel', 'Highlight reel', 'the confirmed segments, joined to one MP4', false],
+    ['figures', 'Figures', 'for papers: PDF, SVG and PNG of curve, map, similarity, saliency', false],
   ];
   const WORDS = {
     pictures: 'Taking pictures',
     clips: 'Cutting clips',
     reel: 'Joining the reel',
     'reading decisions': 'Reading decisions',
+    'placing snippets': 'Placing snippets on a map',
+    'drawing figures': 'Drawing figures',
     packing: 'Packing',
   };
   const OF_ALL =
@@ -133,7 +136,7 @@ function makeExport({ question, onTaken }) {
     if (ofAll) return '';
     const kinds = chosen();
     if (!kinds.length) return 'Choose at least one file.';
-    return kinds.length > 1 || kinds[0] === 'clips' ? 'You get one zip, with SHA-256 checksums of what is in it.' : '';
+    return kinds.length > 1 || ['clips', 'figures'].includes(kinds[0]) ? 'You get one zip, with SHA-256 checksums of what is in it.' : '';
   }
 
   function working(step) {
