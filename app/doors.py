@@ -94,7 +94,7 @@ class PageAsks:
         """All of them, guarded."""
         asks = (
             self.status, self.take_upload, self.take_example, self.analyse, self.job, self.cancel, self.show,
-            self.copy, self.flag,
+            self.copy,
         )  # fmt: skip
         return [guarded(ask) for ask in asks]
 
@@ -132,13 +132,6 @@ class PageAsks:
     def copy(self, ask: Json) -> Json:
         """{clip} -> its playback, a copy of it under way: the browser could not show the picture."""
         return self._desk.playback(self._desk.store.clip(str(ask["clip"])), copy=True)
-
-    def flag(self, ask: Json) -> Json:
-        """{analysis_id, threshold, min_length_s, merge_gap_s} -> segments and near misses."""
-        return self._desk.segments(
-            str(ask["analysis_id"]), float(ask["threshold"]),
-            min_length_s=float(ask["min_length_s"]), merge_gap_s=float(ask["merge_gap_s"]),
-        )  # fmt: skip
 
 
 def guarded(ask: Callable[[Json], Json]) -> Callable[[Json], Json]:

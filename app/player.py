@@ -16,9 +16,9 @@ import gradio as gr
 STATIC = Path(__file__).parent / "static"
 SCRIPTS = (
     "basics", "transport", "lanes", "paint", "previews", "gutter", "review_strip", "timeline", "minimap", "cut",
-    "segments", "reviewer", "decisions", "decide_bar", "files", "uploads", "sift", "shelf", "removal", "library",
-    "online", "tabs", "keys", "export", "page", "opening", "intake", "small", "why", "classes", "truth", "map_view",
-    "map", "start",
+    "segments", "segment_sift", "reviewer", "decisions", "decide_bar", "files", "uploads", "sift", "shelf", "removal",
+    "library", "online", "tabs", "keys", "export", "page", "opening", "intake", "small", "why", "classes", "truth",
+    "map_view", "map", "start",
 )  # fmt: skip
 """Joined in this order into the one function body that Gradio runs: parts first, then what joins them."""
 

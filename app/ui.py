@@ -25,8 +25,8 @@ from app.why_asks import WhyAsks
 PLOTLY_JS = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 
 STYLES = (  # in the order of the cascade
-    "theme", "opening", "library", "clip", "timeline", "previews", "review", "why", "classes", "map", "export",
-    "narrow",
+    "theme", "opening", "library", "clip", "timeline", "previews", "review", "segment_sift", "why", "classes", "map",
+    "export", "narrow",
 )  # fmt: skip
 HOUR_S, DAY_S = 3600, 86400  # how often, and after what time, what scripts uploaded is cleared away
 

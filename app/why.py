@@ -19,6 +19,7 @@ CURVE_POINTS = 240  # as many as a narrow panel can draw
 N_NEIGHBOURS = 6
 NO_CHANGE = 0.02  # of a mean score or similarity: too little to speak of
 FAR_ABOVE = 2.0  # times a cue's mean in the rest of the clip
+MANY_TIMES = 20  # likewise; more is not counted
 APART_S = 4.0  # two neighbours of one clip lie this far apart, and this far from the segment
 MATRICES_BYTES = 512_000_000  # of unit rows kept in memory: 250 clips of 1000 snippets
 
@@ -111,8 +112,15 @@ def headline(classes: Sequence[Contrast], found: Sequence[WhatIf], signals: Sequ
     said += [f"{w.name} {'raised' if w.change > 0 else 'lowered'} the score by {abs(w.change):.2f}" for w in moved]
     times = {c.name: c.inside / c.rest for c in signals if c.rest and c.rest > 0}
     if times and times[top := max(times, key=times.__getitem__)] >= FAR_ABOVE:
-        said.append(f"{top} is {times[top]:.1f} times that of the rest")
+        said.append(f"{top} {_about(times[top])} as strong as in the rest of the clip")
     return "; ".join(said) + "."
+
+
+def _about(times: float) -> str:
+    """A ratio in words. Beyond twenty it says more of how quiet the rest is than of the segment."""
+    if times > MANY_TIMES:
+        return f"more than {MANY_TIMES} times"
+    return f"about {round(times * 2) / 2:g} times" if times < 10 else f"about {times:.0f} times"
 
 
 def _no_part(analysis: Analysis, name: str) -> str:

@@ -188,6 +188,48 @@ def watched(browser, server):
     assert made.faults == []
 
 
+@pytest.fixture
+def at(browser, server, analysed, request):
+    """Opens the module's clip, at the address `analysed`, as a reviewer named after the test: no test sees another's
+    marks as its own."""
+    pages = []
+    mine = request.node.name[5:35]
+
+    def open_page(name=mine, more="&t=0", width=1440, height=900):
+        watched = Watched(browser, server, width, height)
+        watched.page.add_init_script(
+            f"localStorage.getItem('cmhkf-reviewer') ?? localStorage.setItem('cmhkf-reviewer', {name!r})"
+        )
+        watched.page.goto(analysed + more)
+        watched.wait_result()
+        pages.append(watched)
+        return watched
+
+    yield open_page
+    for watched in pages:
+        watched.page.close()
+        assert watched.faults == [], watched.faults
+
+
+def press(watched, *keys):
+    for key in keys:
+        watched.page.keyboard.press(key)
+
+
+def wait_ack(watched, words):
+    watched.page.wait_for_function("w => document.querySelector('.rv-ack').textContent.includes(w)", arg=words)
+
+
+def states(watched):
+    return watched.page.evaluate("[...document.querySelectorAll('.rv-flagged tr')].map(r => r.dataset.state)")
+
+
+def current(watched):
+    return watched.page.evaluate(
+        "[...document.querySelectorAll('.rv-table tr[data-id]')].findIndex(r => r.getAttribute('aria-current'))"
+    )
+
+
 def click_axis(opened, share):
     box = opened.page.locator(".rv-hit").bounding_box()
     opened.page.mouse.click(box["x"] + box["width"] * share, box["y"] + box["height"] * 0.5)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from browser import browser, clips, server, watched  # noqa: F401
+from browser import at, browser, clips, server, watched  # noqa: F401
 from media_factory import click, constant, write_numbered, write_wav
 
 

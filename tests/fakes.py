@@ -68,16 +68,18 @@ class FakeAnalyzer:
         return write_own(folder, sha256, self.kept[sha256]) / f"{sha256}__0.npz"
 
 
-def made_up(clip, analyzer) -> Analysis:
+BUMPS = ((1, 0.2, 0.04, 0.86), (5, 0.7, 0.06, 0.97), (3, 0.45, 0.03, 0.44))  # class, middle, half width, height
+
+
+def made_up(clip, analyzer, bumps=BUMPS) -> Analysis:
     n = n_snippets_of(int(clip.duration_s * 24))
     line = Timeline(n, max(clip.duration_s, SNIPPET_FRAMES / 24))
     x = (np.arange(n) + 0.5) / n
-    bumps = {1: (0.2, 0.04, 0.86), 5: (0.7, 0.06, 0.97), 3: (0.45, 0.03, 0.44)}
     rng = np.random.default_rng(int(clip.sha256[:8], 16))
-    heights = {c: top * np.clip(2 - abs(x - at) / wide, 0, 1) for c, (at, wide, top) in bumps.items()}
-    scores = np.clip(np.max(list(heights.values()), axis=0) + 0.02 * rng.random(n), 0, 1)
+    heights = [(c, top * np.clip(2 - abs(x - at) / wide, 0, 1)) for c, at, wide, top in bumps]
+    scores = np.clip(np.max([height for _, height in heights], axis=0) + 0.02 * rng.random(n), 0, 1)
     probs = 0.02 + 0.02 * rng.random((n, len(XD_CLASSES)))
-    for c, height in heights.items():
+    for c, height in heights:
         probs[:, c] += height
     probs[:, 0] += 1 - scores
     probs /= probs.sum(1, keepdims=True)

@@ -231,17 +231,11 @@ def test_answers_never_raise_and_hide_what_is_ours(asks, caplog):
     assert "no job 'zz'" in asks["job"]({"job": "zz"})["error"]
     said = asks["show"]({"clip": "ff"})["error"]
     assert "no clip 'ff'" in said
-    neutral = asks["flag"]({"wrong": "arguments"})["error"]
+    neutral = asks["analyse"]({"wrong": "arguments"})["error"]
     assert "KeyError" not in neutral
     number = neutral.split("(id ")[1].split(")")[0]
     assert number in caplog.text
     assert "KeyError" in caplog.text
-
-
-def test_flag_refuses_values_out_of_range(desk, asks, clip_file):
-    key = analysed(desk, clip_file)
-    answer = asks["flag"]({"analysis_id": key, "threshold": 1.5, "min_length_s": 0, "merge_gap_s": 1})
-    assert "threshold is 1.5" in answer["error"]
 
 
 # The public listeners ------------------------------------------------------------------------------------------------
@@ -255,6 +249,12 @@ def test_analyze_returns_what_scripts_are_promised(desk, clip_file):
     assert '"path"' not in json.dumps(answer)
     assert Doors(desk).segments(answer["analysis_id"], 0.5)["segments"] == answer["segments"]
     assert Doors(desk).library()[0]["analysis_id"] == answer["analysis_id"]
+
+
+def test_segments_refuses_a_threshold_out_of_range(desk, clip_file):
+    key = analysed(desk, clip_file)
+    with pytest.raises(gr.Error, match=r"threshold is 1\.5"):
+        Doors(desk).segments(key, 1.5)
 
 
 def test_giving_up_on_analyze_stops_the_work(desk, analyzer, clip_file):

@@ -80,13 +80,24 @@ def test_a_modality_left_out_is_put_into_words(factor, words):
 def test_the_headline_names_the_strongest_reasons():
     sound = why.WhatIf("sound", "", np.zeros(8), 0.35)
     fight, boom = why.Contrast("fighting", 0.4, 0.1, 0, 1), why.Contrast("explosion", 0.1, 0.4, 0, 1)
-    motion, light = why.Contrast("motion", 0.6, 0.2, 0, 1), why.Contrast("light", 0.3, 0.2, 0, 1)
+    motion, light = why.Contrast("motion", 0.62, 0.2, 0, 1), why.Contrast("light", 0.3, 0.2, 0, 1)
     assert why.headline([fight, boom], [sound, why.WhatIf("text", "")], [light, motion]) == (
-        "Looks most like fighting; sound raised the score by 0.35; motion is 3.0 times that of the rest."
+        "Looks most like fighting; sound raised the score by 0.35; motion about 3 times as strong as in the rest "
+        "of the clip."
     )
     assert why.headline([boom], [], [why.Contrast("light", 0.2, 0.2, 0, 1)]) == (
         "Looks most like explosion, but no more than the rest of the clip does."
     )
+
+
+@pytest.mark.parametrize(
+    ("inside", "words"),
+    [(0.5, "about 2.5 times"), (2.48, "about 12 times"), (9.68, "more than 20 times"), (0.3, None)],
+)
+def test_a_cue_far_above_the_rest_is_told_in_round_numbers(inside, words):
+    said = why.headline([why.Contrast("riot", 0.4, 0.1, 0, 1)], [], [why.Contrast("screams", inside, 0.2, 0, 10)])
+    told = f"; screams {words} as strong as in the rest of the clip" if words else ""
+    assert said == f"Looks most like riot{told}."
 
 
 @pytest.mark.parametrize(

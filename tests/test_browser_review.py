@@ -5,7 +5,7 @@ import sqlite3
 from itertools import pairwise
 
 import pytest
-from browser import Watched
+from browser import Watched, current, press, states, wait_ack
 from fakes import make_video
 
 pytestmark = pytest.mark.browser
@@ -24,52 +24,11 @@ def analysed(browser, server, tmp_path_factory):
     return url
 
 
-@pytest.fixture
-def at(browser, server, analysed, request):
-    """Opens the clip as a reviewer named after the test, so that no test sees another's marks as its own."""
-    pages = []
-    mine = request.node.name[5:35]
-
-    def open_page(name=mine, more="&t=0", width=1440, height=900):
-        watched = Watched(browser, server, width, height)
-        watched.page.add_init_script(
-            f"localStorage.getItem('cmhkf-reviewer') ?? localStorage.setItem('cmhkf-reviewer', {name!r})"
-        )
-        watched.page.goto(analysed + more)
-        watched.wait_result()
-        pages.append(watched)
-        return watched
-
-    yield open_page
-    for watched in pages:
-        watched.page.close()
-        assert watched.faults == []
-
-
 def rows(server, reviewer):
     with sqlite3.connect(server.home / "review.sqlite3") as file:
         return file.execute(
             "select revision, action, after from decisions where reviewer = ? order by revision", (reviewer,)
         ).fetchall()
-
-
-def press(watched, *keys):
-    for key in keys:
-        watched.page.keyboard.press(key)
-
-
-def wait_ack(watched, words):
-    watched.page.wait_for_function("w => document.querySelector('.rv-ack').textContent.includes(w)", arg=words)
-
-
-def states(watched):
-    return watched.page.evaluate("[...document.querySelectorAll('.rv-flagged tr')].map(r => r.dataset.state)")
-
-
-def current(watched):
-    return watched.page.evaluate(
-        "[...document.querySelectorAll('.rv-table tr[data-id]')].findIndex(r => r.getAttribute('aria-current'))"
-    )
 
 
 def test_a_clip_is_reviewed_by_keyboard_alone(at, server):

@@ -140,6 +140,24 @@ def test_typed_classes_are_compared_at_once(shared, page):
     page.click(".rv-own [type=reset]")
 
 
+def test_a_link_restores_typed_classes(browser, server, shared, page):
+    page.click("#rv-tab-classes")
+    page.fill(".rv-own textarea", "fire,  person <i>lying</i>\n&knife")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**words=fire%2Cperson+%3Ci%3Elying*")
+    watched = Watched(browser, server)
+    watched.page.goto(page.url)
+    watched.wait_result()
+    assert watched.page.locator(".rv-ownclass").count() == 0  # nothing is computed that nobody sees
+    watched.page.click("#rv-tab-classes")
+    watched.page.wait_for_selector(".rv-ownclass >> nth=2")
+    assert watched.page.locator(".rv-ownclass .rv-what").all_inner_texts() == ["fire", "person <i>lying</i>", "&knife"]
+    watched.page.close()
+    assert watched.faults == []
+    page.click(".rv-own [type=reset]")
+    page.wait_for_function("!location.search.includes('words=')")
+
+
 def test_truth_is_shaded_measured_kept_and_removed(shared, page, server, clips, truth_file):
     page.click("#rv-tab-classes")
     page.set_input_files(".rv-gt-file", truth_file)

@@ -56,8 +56,9 @@ const address = (url) => new URL(url, document.baseURI).href;
 //   cut(answer)            segments were cut at a threshold    panel(name)     a tab is shown
 //   reviewed(answer)       the same, or a decision was taken   selected(s)     the segment in hand, or null
 //   moved(time)            the playback position               truth(spans)    the clip's ground truth, [] for none
-//   laid({toPx, lanes, width})  the timeline's view changed    lasso(times)    snippets chosen on the map, [] for none
-//   viewed(from, to)       the part of the timeline in view    film()          `timeline.previews.frameAt` has pictures
+//   lasso(times)           snippets chosen on the map, or []   film()          `timeline.previews.frameAt` has pictures
+//   viewed({from, to, toPx, lanes, width})  the part of the timeline in view, and how it is laid out
+//   address(query)         writes what a link must restore into a clip's address (names in ADDRESSED of page.js)
 const parts = [];
 const tell = (what, ...facts) => {
   for (const part of parts) part[what]?.(...facts);

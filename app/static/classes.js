@@ -1,5 +1,5 @@
 // The tab "Classes": names that the user types, compared with the clip at once from its cached features.
-function makeClasses({ onSeek }) {
+function makeClasses({ onSeek, onNames }) {
   const form = find('.rv-own');
   const input = form.elements.names;
   const said = find('.rv-own-said');
@@ -10,11 +10,13 @@ function makeClasses({ onSeek }) {
   let segment = null;
   let curves = [];
 
-  const names = () =>
-    input.value
+  const split = (text) =>
+    text
       .split(/[,;\n]/)
       .map((name) => name.trim().replace(/\s+/g, ' '))
       .filter(Boolean);
+  const names = () => split(input.value);
+  const listed = (list) => list.join(', ');
 
   function clear() {
     curves = [];
@@ -25,7 +27,7 @@ function makeClasses({ onSeek }) {
   }
 
   async function compare(again = false) {
-    sessionStorage.setItem('rv-own-classes', input.value);
+    onNames(); // a link restores them
     const wanted = analysis + '\n' + input.value;
     if (!analysis || (wanted === compared && !again)) return;
     clear();
@@ -63,9 +65,8 @@ function makeClasses({ onSeek }) {
     const words = 'peak ' + own.peak.toFixed(2) + ' at ' + clock(own.peak_s, 1);
     const peak = pressed(words, 'rv-btn rv-small', () => onSeek(own.peak_s));
     const off = pressed('×', 'rv-icon', () => {
-      input.value = names()
-        .filter((name) => name !== own.name)
-        .join(', ');
+      if (off.matches(':focus-visible')) input.focus(); // the button goes
+      input.value = listed(names().filter((name) => name !== own.name));
       compare();
     });
     off.setAttribute('aria-label', 'Remove ' + own.name);
@@ -104,7 +105,7 @@ function makeClasses({ onSeek }) {
     compare();
     input.focus();
   });
-  input.value = sessionStorage.getItem('rv-own-classes') ?? '';
+  input.value = listed(split(new URLSearchParams(location.search).get('words') ?? ''));
 
   const look = () => {
     if (!find('#rv-panel-classes').hidden) compare();
@@ -122,10 +123,13 @@ function makeClasses({ onSeek }) {
       segment = now;
     },
     panel: look,
+    address(query) {
+      if (names().length) query.set('words', names().join(','));
+    },
     moved(time) {
       if (!find('#rv-panel-classes').hidden) for (const curve of curves) curve.move(time);
     },
   };
 }
 
-parts.push(makeClasses({ onSeek: transport.seek }));
+parts.push(makeClasses({ onSeek: transport.seek, onNames: keepAddress }));

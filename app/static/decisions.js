@@ -56,15 +56,16 @@ function makeDecisions({ question, segments, selected, now, onReview, onReload, 
       const mark = need();
       if (!mark) return;
       const where = place(mark.id);
+      const ahead = segments.ahead(mark.id); // before the decision sorts it elsewhere, or filters it out
       const more = data(mark);
       const answer = more && (await send('decide', { action, segment: mark.id, ...more }, () => words + ' ' + where));
-      if (answer) then(mark);
+      if (answer) then(ahead);
     });
   }
 
-  function goOn(mark) {
-    const next = moveOn.checked && segments.nextOpen(mark.id);
-    if (next && next.id !== mark.id) onGo(next);
+  function goOn(ahead) {
+    const next = moveOn.checked && ahead.map(segments.byId).find((m) => m?.state === 'open' && segments.isShown(m));
+    if (next) onGo(next);
   }
 
   function edge(side) {

@@ -386,7 +386,7 @@ function makeMap({ onSeek, onOpen, now }) {
       segment = found;
       if (setting('scope') === 'segment') draw();
     },
-    viewed(from, to) {
+    viewed({ from, to }) {
       view = [from, to];
       lay();
     },

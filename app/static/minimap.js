@@ -43,7 +43,7 @@ function makeMinimap(timeline) {
     }
   }
 
-  function viewed(from, to) {
+  function viewed({ from, to }) {
     if (!curves) return;
     pane.style.left = (100 * from) / curves.duration_s + '%';
     pane.style.width = (100 * (to - from)) / curves.duration_s + '%';
@@ -92,7 +92,8 @@ function makeMinimap(timeline) {
       flagged = [];
       box.hidden = data.duration_s < MINIMAP_FROM_S;
       pane.setAttribute('aria-valuemax', data.duration_s.toFixed(1));
-      viewed(...timeline.view());
+      const [from, to] = timeline.view();
+      viewed({ from, to });
       draw();
     },
     closed() {

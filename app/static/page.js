@@ -5,13 +5,23 @@ const open = { clip: null, analysis: null, curves: null, visit: 0, startAt: 0, c
 let status = { library: [], examples: [], model: 'queued', trained: null };
 
 const transport = makeTransport(video, onMove);
-const timeline = makeTimeline({ onSeek: transport.seek, onThreshold: onThreshold, now: transport.now });
+const timeline = makeTimeline({
+  onSeek: seekTo,
+  onThreshold: onThreshold,
+  now: transport.now,
+  isShown: (segment) => segments.isShown(segment),
+});
 parts.push(timeline.previews, makeMinimap(timeline));
 const segments = makeSegments({
   onGo: goSegment,
   onCut: () => {
     timeline.setThreshold(segments.cut().threshold, false);
     cutSoon();
+  },
+  onSift: () => {
+    if (selected && !segments.fits(selected)) select(segments.at(transport.now()) ?? null);
+    timeline.dim();
+    keepAddress();
   },
 });
 const reviewer = makeReviewer({ onChange: () => cutSoon() });
@@ -43,24 +53,35 @@ function onMove(time) {
   keepAddress();
 }
 
+// A click on the timeline takes up what lies there, also where the filters of the table leave it out.
+function seekTo(time) {
+  transport.seek(time);
+  const there = segments.under(time);
+  if (there && !(selected && segments.inside(selected, time))) select(there);
+}
+
 // The segment in hand: the one under the playhead, or the last one there was, until there is another.
 let selected = null;
 function select(segment) {
   if (segment === selected) return;
   selected = segment;
   segments.mark(segment);
+  timeline.dim();
   tell('selected', segment);
 }
 
 // ?clip=...&t=... reopens this moment. Written at rest: browsers limit how often the address may change.
+const ADDRESSED = [
+  'clip', 'analysis', 't', 'threshold', 'min_length_s', 'merge_gap_s', 'segment', 'seg_class', 'seg_state', 'seg_sort',
+  'words',
+]; // prettier-ignore
 let addressTimer = null;
 function keepAddress() {
   clearTimeout(addressTimer);
   addressTimer = setTimeout(() => {
     const url = new URL(location.href);
     const cut = segments.cut();
-    for (const name of ['clip', 'analysis', 't', 'threshold', 'min_length_s', 'merge_gap_s', 'segment'])
-      url.searchParams.delete(name);
+    for (const name of ADDRESSED) url.searchParams.delete(name);
     if (open.clip) {
       url.searchParams.set('clip', open.clip);
       if (open.analysis) url.searchParams.set('analysis', open.analysis);
@@ -72,6 +93,7 @@ function keepAddress() {
         ['merge_gap_s', 1],
       ])
         if (cut[name] !== usual) url.searchParams.set(name, cut[name]);
+      tell('address', url.searchParams);
     }
     if (url.href !== location.href) history.replaceState(history.state, '', url);
   }, 250);

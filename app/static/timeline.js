@@ -3,11 +3,12 @@
 const MIN_VIEW_S = 0.5;
 const [STILL_PX, SMALL_STILL_PX] = [126, 78]; // height of the picture at the pointer
 
-function makeTimeline({ onSeek, onThreshold, now }) {
+function makeTimeline({ onSeek, onThreshold, now, isShown }) {
   const lanesBox = find('.rv-lanes');
   const field = find('.rv-field');
   const hit = find('.rv-hit');
   const handle = find('.rv-threshold');
+  const strip = find('.rv-strip'); // the reviewer's own segments
   const readout = find('.rv-readout');
   let curves = null;
   let lanes = {};
@@ -62,6 +63,12 @@ function makeTimeline({ onSeek, onThreshold, now }) {
   let blocks = []; // of the strips: made with each cut, moved with the view
   function makeBlocks() {
     blocks = writeStrips(segments);
+    dim();
+  }
+  // What the table does not list stands back.
+  function dim() {
+    for (const { made, segment } of blocks)
+      made.classList.toggle('rv-hushed', made.parentElement === strip && !isShown(segment));
   }
 
   function overlay() {
@@ -76,8 +83,7 @@ function makeTimeline({ onSeek, onThreshold, now }) {
     }
     place(now());
     placeThreshold();
-    tell('laid', { toPx, lanes, width: width() });
-    tell('viewed', ...view);
+    tell('viewed', { from: view[0], to: view[1], toPx, lanes, width: width() });
   }
 
   function place(time) {
@@ -104,7 +110,6 @@ function makeTimeline({ onSeek, onThreshold, now }) {
     view = [start, start + span];
     overlay();
     repaint();
-    tell('viewed', ...view);
   }
 
   function zoom(factor, around = now()) {
@@ -231,6 +236,7 @@ function makeTimeline({ onSeek, onThreshold, now }) {
       repaint();
     },
     previews,
+    dim,
     view: () => view,
     move,
     zoom,

@@ -113,7 +113,7 @@ function makeTruth({ onSeek }) {
       analysis = null;
       show({ source: null, segments: [] });
     },
-    laid(now) {
+    viewed(now) {
       laid = now;
       lay();
     },
