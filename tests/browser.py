@@ -12,6 +12,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from fakes import make_video
 
 TESTS = Path(__file__).parent
@@ -228,6 +229,12 @@ def current(watched):
     return watched.page.evaluate(
         "[...document.querySelectorAll('.rv-table tr[data-id]')].findIndex(r => r.getAttribute('aria-current'))"
     )
+
+
+def violations(page):
+    """Of our part of the page; the frame round it is Gradio's."""
+    found = Axe().run(page, context=".rv").response["violations"]
+    return [(v["id"], [node["html"][:120] for node in v["nodes"]]) for v in found]
 
 
 def click_axis(opened, share):

@@ -7,8 +7,7 @@ import time
 
 import pytest
 from analyses import make_analysis, make_clip
-from axe_playwright_python.sync_playwright import Axe
-from browser import Server, Watched
+from browser import Server, Watched, violations
 from fakes import make_video
 
 from app.store import Store
@@ -68,12 +67,6 @@ def ready(watched):
     watched.page.wait_for_selector('.rv:not([data-view="loading"])')
     watched.page.wait_for_function(f"{TALLY} !== ''")
     return watched.page
-
-
-def violations(page):
-    """Of our part of the page; the frame round it is Gradio's."""
-    found = Axe().run(page, context=".rv").response["violations"]
-    return [(v["id"], [node["html"][:120] for node in v["nodes"]]) for v in found]
 
 
 def test_five_hundred_clips_are_found_sorted_and_filtered_at_once(watched):

@@ -43,6 +43,11 @@ function remember(key, value) {
   }
 }
 
+// The keyboard is not lost when what has the focus disappears: it goes on at `next`.
+function handOver(gone, next) {
+  if (gone.contains(document.activeElement)) next.focus({ preventScroll: true });
+}
+
 const pause = (ms) => new Promise((done) => setTimeout(done, ms));
 const say = (text) => {
   find('.rv-live').textContent = text;

@@ -65,7 +65,7 @@ function makeClasses({ onSeek, onNames }) {
     const words = 'peak ' + own.peak.toFixed(2) + ' at ' + clock(own.peak_s, 1);
     const peak = pressed(words, 'rv-btn rv-small', () => onSeek(own.peak_s));
     const off = pressed('×', 'rv-icon', () => {
-      if (off.matches(':focus-visible')) input.focus(); // the button goes
+      handOver(list, form.querySelector('[type=submit]'));
       input.value = listed(names().filter((name) => name !== own.name));
       compare();
     });

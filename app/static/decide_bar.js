@@ -9,8 +9,10 @@ function makeDecideBar({ decisions, transport, selected }) {
 
   function show(mark) {
     bar.dataset.state = mark?.state ?? '';
+    const remove = find('[data-do="remove"]');
     for (const control of bar.querySelectorAll('[data-needs="segment"]')) control.disabled = !mark;
-    find('[data-do="remove"]').disabled = !mark || Boolean(mark.model_label);
+    remove.disabled = !mark || Boolean(mark.model_label);
+    for (const control of bar.querySelectorAll(':disabled')) handOver(control, find('[data-do="undo"]'));
     for (const [action, state] of [
       ['confirm', 'confirmed'],
       ['dismiss', 'dismissed'],
@@ -50,6 +52,7 @@ function makeDecideBar({ decisions, transport, selected }) {
   hint.hidden = recall(KNOWN) === 'yes';
   function learn() {
     if (hint.hidden) return;
+    handOver(hint, find('.rv-tabs [aria-selected="true"]'));
     hint.hidden = true;
     remember(KNOWN, 'yes');
   }

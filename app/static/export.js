@@ -129,6 +129,7 @@ function makeExport({ question, onTaken }) {
     said.classList.toggle('rv-exportfailed', failed);
     said.textContent = text || hint();
     go.disabled = !ofAll && chosen().length === 0;
+    handOver(stop, go);
   }
   const fail = (error) => rest(error.message, true);
 
@@ -143,6 +144,7 @@ function makeExport({ question, onTaken }) {
     files.disabled = true;
     go.hidden = link.hidden = true;
     bar.hidden = stop.hidden = false;
+    handOver(go, stop);
     said.classList.remove('rv-exportfailed');
     const share = step.total ? clamp(step.done / step.total, 0, 1) : null;
     bar.classList.toggle('rv-unknown', share === null);
@@ -190,6 +192,7 @@ function makeExport({ question, onTaken }) {
   // Back ------------------------------------------------------------------------------------------------------------
   function forget(text = '', failed = false) {
     file = null;
+    handOver(take, choose);
     take.hidden = true;
     found.textContent = text;
     found.classList.toggle('rv-exportfailed', failed);

@@ -69,6 +69,7 @@ function makeLibrary({ onOpen, onExample, onAnalyse, onCancel, onRemoved }) {
   }
 
   function toggle(open = !root.classList.contains('rv-drawer')) {
+    if (!open && root.classList.contains('rv-drawer')) handOver(find('.rv-library'), menu);
     root.classList.toggle('rv-drawer', open);
     menu.setAttribute('aria-expanded', String(open));
   }

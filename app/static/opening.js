@@ -79,6 +79,7 @@ function analyseAnew() {
 async function showAnalysis(facts, visit) {
   const scoreName = facts.trained ? 'anomaly score' : 'untrained score';
   open.analysis = facts.analysis_id;
+  handOver(find('.rv-work'), find('.rv-hit'));
   root.dataset.work = 'none';
   library.show(status.library, open);
   segments.setScoreName(facts.trained ? 'Peak' : 'Untrained peak');

@@ -84,7 +84,6 @@ function makeShelf({ onOpen, onAnalyse, onCancel, onRemove }) {
 
   // `isOpen` tells the entry that is on screen.
   function show(entries, isOpen) {
-    const held = list.contains(document.activeElement) ? document.activeElement : null;
     const wanted = entries.map((entry) => {
       const key = entry.analysis_id ?? entry.clip;
       const current = isOpen(entry);
@@ -99,8 +98,12 @@ function makeShelf({ onOpen, onAnalyse, onCancel, onRemove }) {
     for (const [key, { row }] of rows) if (!shown.has(row)) rows.delete(key);
     const same = wanted.length === list.children.length && wanted.every((row, i) => row === list.children[i]);
     if (same) return;
+    const held = document.activeElement;
+    const place = [...list.children].findIndex((row) => row.contains(held));
     list.replaceChildren(...wanted);
-    if (held?.isConnected) held.focus({ preventScroll: true });
+    if (place < 0) return;
+    if (held.isConnected) held.focus({ preventScroll: true });
+    else (list.children[place] ?? list.lastElementChild)?.querySelector('.rv-entry').focus();
   }
 
   list.addEventListener('keydown', (event) => {

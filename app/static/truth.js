@@ -43,6 +43,7 @@ function makeTruth({ onSeek }) {
     box.dataset.kept = answer.source ? 'yes' : 'no';
     said.textContent = '';
     said.classList.remove('rv-wrong');
+    for (const gone of [facts, find('.rv-gt-remove')]) handOver(gone, find('.rv-gt-choose'));
     facts.replaceChildren();
     if (answer.source) {
       const many = segments.length === 1 ? '1 anomalous interval' : segments.length + ' anomalous intervals';

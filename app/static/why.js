@@ -67,6 +67,7 @@ function makeWhy({ onGo, onOpen, strongest }) {
       return made.box;
     };
     curves = [];
+    handOver(panel, panel);
     panel.replaceChildren(
       head(),
       pressed('', 'rv-btn rv-small rv-other', () => explain(current)),
