@@ -67,10 +67,10 @@ function makeKeys(actions, onDecision) {
     if (dialog.open) return !['?', 'Escape'].includes(event.key);
     if (find('dialog[open]')) return true; // another one has its own keys
     if (target.closest('input, textarea, select, [contenteditable]')) return event.key !== 'Escape';
-    if (target.closest('.rv-threshold, .rv-ownkeys, .rv-pane'))
+    if (target.closest('.rv-threshold, .rv-ownkeys, .rv-pane, .rv-tabs'))
       return event.key.startsWith('Arrow') || event.key.startsWith('Page');
     // A button reached by keyboard keeps Space and Enter; one that was clicked does not steal them.
-    return (event.key === ' ' || event.key === 'Enter') && target.matches('button:focus-visible, a:focus-visible');
+    return (event.key === ' ' || event.key === 'Enter') && target.matches(':is(button, a, summary):focus-visible');
   }
 
   function onKey(event) {
