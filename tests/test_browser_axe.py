@@ -92,7 +92,7 @@ def test_the_table_filtered_sorted_and_with_a_row_that_no_longer_fits(shown):
     page.evaluate("document.activeElement.blur()")
     press(shown, "n", "o")
     wait_ack(shown, "Reopened")
-    assert "not in the filter" in page.inner_text(".rv-flagged")
+    assert "filtered out" in page.inner_text(".rv-flagged")
     assert audit(page) == {}
     press(shown, "u")
     wait_ack(shown, "Undid")
@@ -189,6 +189,7 @@ def test_the_focus_is_not_lost_by_deciding_or_by_changing_tabs(shown):
     for name in ("why", "classes", "map", "segments"):
         press(shown, "ArrowRight")
         assert page.evaluate("document.activeElement.id") == f"rv-tab-{name}"
+    page.evaluate("document.activeElement.blur()")
     press(shown, "a", "Shift+ArrowRight", "a")
     wait_ack(shown, "Added")
     page.focus('.rv-decide [data-do="remove"]')

@@ -27,7 +27,7 @@ function makeSegments({ onGo, onCut, onSift }) {
       cell.append(make('small', '', 'model: ' + mark.model_label));
     if (!mark.model_label) cell.append(make('small', '', 'by hand'));
     if (mark.note) cell.append(make('small', 'rv-noted', '✎ ' + mark.note));
-    if (!sift.fits(mark)) cell.append(make('small', '', 'not in the filter'));
+    if (!sift.fits(mark)) cell.append(make('small', '', 'filtered out'));
     cell.title = [mark.label, 'Model: ' + (mark.model_label || 'nothing flagged'), mark.note].filter(Boolean).join('\n');
     return cell;
   }
