@@ -186,7 +186,7 @@ def watched(browser, server):
     made.page.goto(server.url)
     yield made
     made.page.close()
-    assert made.faults == []
+    assert made.faults == [], made.faults
 
 
 @pytest.fixture

@@ -10,9 +10,10 @@ function makeDecideBar({ decisions, transport, selected }) {
   function show(mark) {
     bar.dataset.state = mark?.state ?? '';
     const remove = find('[data-do="remove"]');
+    const held = document.activeElement;
     for (const control of bar.querySelectorAll('[data-needs="segment"]')) control.disabled = !mark;
     remove.disabled = !mark || Boolean(mark.model_label);
-    for (const control of bar.querySelectorAll(':disabled')) handOver(control, find('[data-do="undo"]'));
+    if (bar.contains(held) && held.disabled) find('[data-do="undo"]').focus(); // a disabled control loses the focus
     for (const [action, state] of [
       ['confirm', 'confirmed'],
       ['dismiss', 'dismissed'],
