@@ -20,6 +20,8 @@ WIDTH, HEIGHT = 1000, 250  # of the drawing, in its own units
 LEFT, RIGHT, TOP, BOTTOM = 44, 988, 26, 214  # the plot's edges in it
 STEPS_S = (0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200)
 MOST_TICKS = 10
+NUMBER_APART = 20  # units between the middles of two numbers that can be told apart
+FOOT_NAME = 70  # characters of the clip's name at the foot of a printed page
 MODALITIES = {"V": "video", "A": "audio", "T": "text"}
 
 
@@ -31,6 +33,8 @@ class Box:
     mark: Mark
     x: float
     width: float
+    named: bool
+    """Whether its number has room above it."""
 
 
 @dataclass(frozen=True)
@@ -53,9 +57,17 @@ def report_html(reviewed: Reviewed, pictures: Mapping[str, bytes]) -> str:
         counts={state: sum(m.state == state for m in marks) for state in ("confirmed", "dismissed", "open")},
         flagged_s=_union_s(marks),
         reviewers=sorted({m.reviewer for m in marks if m.reviewer}),
+        foot=_foot(reviewed),
         modalities=" + ".join(MODALITIES.get(m, m) for m in analysis.modalities),
         pictures={key: "data:image/jpeg;base64," + base64.b64encode(jpeg).decode() for key, jpeg in pictures.items()},
     )  # fmt: skip
+
+
+def _foot(reviewed: Reviewed) -> str:
+    """What stands on every printed page, so that a lost one finds its clip again."""
+    name = reviewed.analysis.clip.name
+    short = name if len(name) <= FOOT_NAME else name[: FOOT_NAME - 1] + "…"
+    return f"{short} · SHA-256 {reviewed.analysis.clip.sha256[:16]}… · exported {day(reviewed.exported)}"
 
 
 def draw(reviewed: Reviewed) -> Drawing:
@@ -67,16 +79,22 @@ def draw(reviewed: Reviewed) -> Drawing:
     points = [(LEFT, heights[0]), *((_x(t, line.duration_s), h) for t, h in zip(middles, heights, strict=True))]
     points.append((RIGHT, heights[-1]))
     step_s = next((s for s in STEPS_S if line.duration_s / s <= MOST_TICKS), STEPS_S[-1])
-    boxes = [
-        Box(number, m, _x(m.start_s, line.duration_s),
-            max(2.0, _x(m.end_s, line.duration_s) - _x(m.start_s, line.duration_s)))
-        for number, m in enumerate(reviewed.marks, 1)
-    ]  # fmt: skip
     ticks = np.arange(0, line.duration_s, step_s)
     return Drawing(
-        " ".join(f"{x:.1f},{_y(h):.1f}" for x, h in points), _y(reviewed.threshold), boxes,
+        " ".join(f"{x:.1f},{_y(h):.1f}" for x, h in points), _y(reviewed.threshold), _boxes(reviewed),
         [(_x(t, line.duration_s), clock(t, 1 if step_s < 1 else 0)) for t in ticks],
     )  # fmt: skip
+
+
+def _boxes(reviewed: Reviewed) -> list[Box]:
+    duration_s, boxes, last = reviewed.analysis.timeline.duration_s, [], -np.inf
+    for number, mark in enumerate(reviewed.marks, 1):
+        left, right = _x(mark.start_s, duration_s), _x(mark.end_s, duration_s)
+        middle = (left + right) / 2
+        named = middle - last >= NUMBER_APART
+        last = middle if named else last
+        boxes.append(Box(number, mark, left, max(2.0, right - left), named))
+    return boxes
 
 
 def _x(time_s: float, duration_s: float) -> float:
@@ -113,6 +131,12 @@ def day(iso: str) -> str:
     return f"{(moment.astimezone(timezone.utc) if moment.tzinfo else moment):%Y-%m-%d %H:%M} UTC"
 
 
+def css_text(text: str) -> str:
+    """A quoted string of CSS. Only letters and digits stand for themselves, so that no name can end it."""
+    plain = "".join(c if c.isascii() and c.isalnum() else f"\\{ord(c):x} " for c in text)
+    return f'"{plain}"'
+
+
 @cache
 def _template() -> Template:
     # Autoescape for every file: names, labels and notes are anybody's text.
@@ -120,5 +144,5 @@ def _template() -> Template:
         loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
-    environment.filters |= {"clock": clock, "day": day}
+    environment.filters |= {"clock": clock, "day": day, "css_text": css_text}
     return environment.get_template("report.html")

@@ -107,7 +107,7 @@ def headline(classes: Sequence[Contrast], found: Sequence[WhatIf], signals: Sequ
     """The strongest reasons in one line: the class, a modality that moved the score, and a cue far above its rest."""
     best = classes[0]
     more = best.rest is None or best.inside > best.rest + NO_CHANGE
-    said = [f"Looks most like {best.name}" + ("" if more else ", but no more than the rest of the clip does")]
+    said = [f"Its pictures look most like {best.name}" + ("" if more else ", but no more than the rest of the clip")]
     moved = [w for w in found if abs(w.change) >= NO_CHANGE]
     said += [f"{w.name} {'raised' if w.change > 0 else 'lowered'} the score by {abs(w.change):.2f}" for w in moved]
     times = {c.name: c.inside / c.rest for c in signals if c.rest and c.rest > 0}

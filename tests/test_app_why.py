@@ -82,11 +82,11 @@ def test_the_headline_names_the_strongest_reasons():
     fight, boom = why.Contrast("fighting", 0.4, 0.1, 0, 1), why.Contrast("explosion", 0.1, 0.4, 0, 1)
     motion, light = why.Contrast("motion", 0.62, 0.2, 0, 1), why.Contrast("light", 0.3, 0.2, 0, 1)
     assert why.headline([fight, boom], [sound, why.WhatIf("text", "")], [light, motion]) == (
-        "Looks most like fighting; sound raised the score by 0.35; motion about 3 times as strong as in the rest "
-        "of the clip."
+        "Its pictures look most like fighting; sound raised the score by 0.35; motion about 3 times as strong as in "
+        "the rest of the clip."
     )
     assert why.headline([boom], [], [why.Contrast("light", 0.2, 0.2, 0, 1)]) == (
-        "Looks most like explosion, but no more than the rest of the clip does."
+        "Its pictures look most like explosion, but no more than the rest of the clip."
     )
 
 

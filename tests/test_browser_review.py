@@ -171,7 +171,7 @@ def test_two_reviewers_see_each_other(at):
     press(ben, "n", "c", "c")
     wait_ack(ben, "revision 2")
     agreed = ben.page.inner_text(".rv-agree tr:has-text('with ann')")
-    assert "κ 0.00, n = 2, 1 the same" in agreed
+    assert "1 of 2 decided alike, κ 0.00" in agreed
     ben.page.fill(".rv-reviewer input", "ann")
     press(ben, "Enter")
     ben.page.wait_for_function("document.querySelectorAll('.rv-flagged tr[data-state=dismissed]').length === 1")

@@ -23,7 +23,7 @@ from app.decision_store import Decisions
 from app.desk import Desk
 from app.exports import KEPT_S, Cut, ExportAsks, Exports
 from app.marks_file import MarksFile, csv_text, json_text, read_marks
-from app.report import clock, day, draw, report_html
+from app.report import clock, css_text, day, draw, report_html
 from app.review import Mark
 from app.reviews import Reviews
 from app.settings import Settings
@@ -277,6 +277,25 @@ def test_the_curve_keeps_every_peak(made):
     top = min(y for _, y in points)
     assert sum(y < top + 25 for _, y in points) == 2
     assert 4 <= len(drawing.ticks) <= 11
+
+
+def test_numbers_that_would_overlap_are_left_out(made):
+    marks = tuple(Mark(str(i), i / 10, i / 10 + 0.05, "open", "riot") for i in range(110))
+    boxes = draw(replace(made[0].reviewed(made[1], CUT), marks=marks)).boxes
+    middles = [box.x + box.width / 2 for box in boxes if box.named]
+    assert len(boxes) == 110
+    assert 20 < len(middles) < 60
+    assert min(np.diff(middles)) > 19
+
+
+def test_a_name_cannot_leave_the_string_of_the_printed_foot(made):
+    reviewed = made[0].reviewed(made[1], CUT)
+    clip = replace(reviewed.analysis.clip, name='a"}</style><script>é.mp4')
+    page = report_html(replace(reviewed, analysis=replace(reviewed.analysis, clip=clip)), {})
+    assert css_text('a"}é') == r'"a\22 \7d \e9 "'
+    assert r"\22 \7d \3c \2f style\3e \3c script" in page
+    assert page.count("</style>") == 1
+    assert "<script" not in page
 
 
 def test_times_for_people():

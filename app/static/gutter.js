@@ -61,6 +61,8 @@ function writeGutter(curves, lanes, scoreName, more) {
   if (held) find('.rv-fold[data-lane=' + held + ']').focus();
 }
 
+const signed = (value) => value.toFixed(2).replace('-', '−');
+
 function writeLegend(curves, scoreName) {
   const [low, high] = extent(curves.similarity);
   const entries = [
@@ -68,7 +70,7 @@ function writeLegend(curves, scoreName) {
     ['alignment-line', '1 − P(normal)'],
     ['flag-box', 'flagged'],
     ['miss-box', 'near miss'],
-    ['heat-box', 'class similarity ' + low.toFixed(2) + ' to ' + high.toFixed(2)],
+    ['heat-box', 'class similarity ' + signed(low) + ' to ' + signed(high)],
     ['peak-mark', 'saliency peak and window'],
   ];
   find('.rv-legend').replaceChildren(

@@ -30,7 +30,7 @@ function takeFiles(files, leftOut) {
     return take(() => uploads.add(files[0], { onText: told, onLate: listed }));
   }
   library.open();
-  const text = files.length + ' videos are taken in one after another and listed in the library. ' + others;
+  const text = files.length + ' videos come in one after another; the library lists them. ' + others;
   find('.rv-said').textContent = text;
   say(text);
   for (const file of files) uploads.add(file, { onLate: listed }).then(listed).catch((error) => say(error.message));

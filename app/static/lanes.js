@@ -4,7 +4,7 @@ const AXIS_PX = 22;
 const GAP_PX = 9;
 const FOLDED_PX = 13;
 const RIGHT_PX = 14;
-const LOW_SCREEN_PX = 820; // below it the lanes leave more room to the video
+const LOW_SCREEN_PX = 940; // below it the lanes leave more room to the video
 const LEVEL_FLOOR_DB = -60;
 const SCORE_TOP = 1.04; // a score of 1 stays clear of the lane's edge
 

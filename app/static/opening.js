@@ -13,8 +13,9 @@ function showModel() {
   };
   const model = find('.rv-model');
   const untrained = status.model === 'ready' && !status.trained;
+  const name = status.model_id?.replace(/@.*/, '') ?? status.preset;
   model.replaceChildren(
-    make('span', '', status.model_id?.replace(/@.*/, '') ?? status.preset ?? ''),
+    make('span', '', name ? 'Model ' + name : ''),
     make('span', 'rv-state', words[status.model] ?? (untrained ? 'NOT TRAINED' : 'trained')),
   );
   model.title = status.error || (status.model_id ?? '');

@@ -216,7 +216,7 @@ function makePainter(canvas, colour) {
       pen.fillRect(at, bottom, 1, 4);
       pen.fillStyle = ink.axis;
       const half = pen.measureText(ticktext[i]).width / 2;
-      pen.fillText(ticktext[i], Math.min(at, scene.width + RIGHT_PX - half), bottom + 6);
+      pen.fillText(ticktext[i], Math.min(at, scene.width + RIGHT_PX - half - 4), bottom + 6);
     });
     return tickvals;
   }

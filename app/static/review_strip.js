@@ -3,16 +3,30 @@ const OTHER_PX = 12;
 
 const otherRows = (review) => (review.others ?? []).slice(0, 3);
 
+// The segment in hand is ringed.
+let inHand = null;
+function ring() {
+  for (const block of find('.rv-strip').children) block.classList.toggle('rv-inhand', block.dataset.id === inHand);
+}
+parts.push({
+  selected(segment) {
+    inHand = segment?.id ?? null;
+    ring();
+  },
+});
+
 // Makes the blocks of all strips: [{ segment, made }], for the timeline to place.
 function writeStrips(review) {
   const block = (className) => (segment) => {
     const made = make('span', className, STATES[segment.state][0] + ' ' + segment.label);
     made.dataset.state = segment.state;
+    made.dataset.id = segment.id;
     return { segment, made };
   };
   const mine = [...review.misses.map(block('rv-block rv-near')), ...review.marks.map(block('rv-block'))];
   const theirs = otherRows(review).map(({ marks }) => marks.map(block('rv-block')));
   find('.rv-strip').replaceChildren(...mine.map(({ made }) => made));
+  ring();
   find('.rv-others').replaceChildren(
     ...theirs.map((blocks) => {
       const row = make('div');
@@ -39,10 +53,10 @@ function showAgreement({ others = [] }) {
       const row = make('tr');
       const cell = make('td', '', 'Agreement with ' + reviewer + ': ');
       cell.colSpan = 6;
-      const kappa = a.kappa === null ? 'no κ' : 'κ ' + a.kappa.toFixed(2);
       const same = a.both_confirmed + a.both_dismissed;
-      cell.append(make('b', '', kappa), a.kappa === null ? ' (' + a.reason + ')' : '');
-      if (a.n) cell.append(', n = ' + a.n + ', ' + same + ' the same');
+      const kappa = a.kappa === null ? 'no κ: ' + a.reason : 'κ ' + a.kappa.toFixed(2);
+      if (a.n) cell.append(make('b', '', same + ' of ' + a.n + ' decided alike'), ', ' + kappa);
+      else cell.append(a.reason);
       cell.title =
         'Cohen’s κ over the segments both decided. Both confirmed ' + a.both_confirmed + ', both dismissed ' +
         a.both_dismissed + ', only you confirmed ' + a.only_first_confirmed + ', only ' + reviewer + ' confirmed ' +

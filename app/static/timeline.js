@@ -79,7 +79,7 @@ function makeTimeline({ onSeek, onThreshold, now, isShown }) {
       const [from, to] = [clamp(toPx(segment.start_s), -4, width()), clamp(toPx(segment.end_s), 0, width() + 4)];
       made.style.left = from + 'px';
       made.style.width = Math.max(3, to - from) + 'px';
-      made.classList.toggle('rv-slim', to - from < 24); // a cut-off letter says nothing
+      made.classList.toggle('rv-slim', to - from < 40); // a cut-off letter says nothing
     }
     place(now());
     placeThreshold();

@@ -64,7 +64,8 @@ function makeUploads({ limitMb }) {
         item.state = 'failed';
         // The server names the file in its own messages.
         const name = item.file.name;
-        draw(item, error.message.startsWith(name) ? error.message.slice(name.length + 1).trim() : error.message);
+        const said = error.message.startsWith(name) ? error.message.slice(name.length + 1).trim() : error.message;
+        draw(item, said[0].toUpperCase() + said.slice(1));
         item.fail(error.message.includes(name) ? error : new Error(name + ': ' + error.message));
       }
       list.hidden = !list.children.length;
