@@ -49,7 +49,7 @@ class Reviews:
             a = agreement(mine.values(), theirs.values())
             kappa = f"Cohen's kappa {a.kappa:.2f}" if a.kappa is not None else f"no kappa ({a.reason})"
             same = a.both_confirmed + a.both_dismissed
-            said.append(f"{name} and {other}: {kappa}; {a.n} segments decided by both, {same} of them the same")
+            said.append(f"{name} and {other}: {kappa}; {same} of {a.n} decided alike")
         return said
 
     def take(self, sha256: str, reviewer: str, marks: Sequence[Mark]) -> int:

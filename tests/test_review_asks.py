@@ -210,7 +210,7 @@ def test_exports_get_the_marks_and_agreement_of_whom_they_name(page, desk, view)
     assert [m.state for m in reviews.marks_of(view["analysis_id"], cut)] == ["confirmed", "dismissed"]
     (said,) = reviews.agreement(view["analysis_id"], cut)
     assert said.startswith("ann and ben: no kappa (both only confirmed")
-    assert said.endswith("1 segments decided by both, 1 of them the same")
+    assert said.endswith("1 of 1 decided alike")
 
 
 def test_marks_of_a_file_are_one_change_and_come_once(page, desk, view):

@@ -54,7 +54,7 @@ function showAgreement({ others = [] }) {
       const cell = make('td', '', 'Agreement with ' + reviewer + ': ');
       cell.colSpan = 6;
       const same = a.both_confirmed + a.both_dismissed;
-      const kappa = a.kappa === null ? 'no κ: ' + a.reason : 'κ ' + a.kappa.toFixed(2);
+      const kappa = a.kappa === null ? 'no κ: ' + a.reason : 'κ ' + signed(a.kappa);
       if (a.n) cell.append(make('b', '', same + ' of ' + a.n + ' decided alike'), ', ' + kappa);
       else cell.append(a.reason);
       cell.title =

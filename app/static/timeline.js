@@ -162,7 +162,7 @@ function makeTimeline({ onSeek, onThreshold, now, isShown }) {
     if (curves && hit.hasPointerCapture(event.pointerId)) onSeek(point(event).time);
   });
   hit.addEventListener('pointerleave', () => lanesBox.classList.remove('rv-hover'));
-  hit.addEventListener(
+  field.addEventListener(
     'wheel',
     (event) => {
       if (!curves) return;

@@ -1,0 +1,80 @@
+"""What a small screen and a busy one must not hide, in Chromium, measured on the page."""
+
+import pytest
+from browser import Watched
+
+pytestmark = pytest.mark.browser
+
+BOX = "(selector) => document.querySelector(selector).getBoundingClientRect().toJSON()"
+
+
+@pytest.fixture
+def at(browser, server, clips):
+    """Opens the main clip, analysed, at a size."""
+    pages = []
+
+    def open_page(width=1440, height=900):
+        watched = Watched(browser, server, width, height)
+        watched.page.goto(server.url)
+        pages.append(watched)
+        watched.upload(clips["main"])
+        watched.wait_result()
+        return watched
+
+    yield open_page
+    for watched in pages:
+        watched.page.close()
+        assert watched.faults == []
+
+
+def test_the_segment_in_hand_is_ringed_on_the_timeline(at):
+    page = at().page
+    chosen = "[...document.querySelectorAll('.rv-strip .rv-inhand')].map((b) => b.dataset.id)"
+    current = "document.querySelector('.rv-table tr[aria-current]').dataset.id"
+    for key in ("n", "n", "p"):
+        page.keyboard.press(key)
+        page.wait_for_function(f"{chosen}.length === 1 && {chosen}[0] === {current}")
+    page.fill("input[name=threshold]", "0.4")  # cut anew: other blocks, the same segment
+    page.wait_for_function(f"{chosen}[0] === {current}")
+
+
+def test_a_note_has_room_while_it_is_written(at):
+    page = at().page
+    page.keyboard.press("n")
+    page.keyboard.press("m")
+    page.wait_for_function("document.activeElement.matches('.rv-note')")
+    assert page.evaluate(BOX, ".rv-note")["width"] > 400
+    assert page.is_visible('.rv-decide [data-do="confirm"]')
+    page.keyboard.press("Escape")
+    page.wait_for_selector('.rv-decide [data-do="split"]')
+
+
+def test_a_phone_shows_the_explanations_and_wide_buttons(at):
+    page = at(390, 844).page
+    page.click("#rv-tab-classes")
+    assert page.is_visible(".rv-gt .rv-if-none")
+    assert page.is_hidden(".rv-sum .rv-hint")  # a phone has no keys
+    assert page.is_visible(".rv-theme")
+    play, confirm = (page.evaluate(BOX, s) for s in (".rv-play", '.rv-decide [data-do="confirm"]'))
+    assert min(play["height"], confirm["height"]) >= 36
+    assert min(play["width"], confirm["width"]) >= 60
+
+
+def test_the_search_stays_while_the_list_scrolls(at):
+    page = at().page
+    page.evaluate(
+        "() => { const shelf = document.querySelector('.rv-shelf');"
+        "for (let i = 0; i < 40; i++) shelf.append(shelf.firstElementChild.cloneNode(true));"
+        "shelf.scrollTop = 5000; }"
+    )
+    shelf, search = page.evaluate(BOX, ".rv-shelf"), page.evaluate(BOX, ".rv-sift input")
+    assert page.evaluate("document.querySelector('.rv-shelf').scrollTop") > 500
+    assert 46 < search["top"] < search["bottom"] <= shelf["top"]
+    assert shelf["bottom"] <= 900
+
+
+def test_the_help_fits_a_laptop(at):
+    page = at(1024, 768).page
+    page.keyboard.press("?")
+    page.wait_for_selector(".rv-keys[open]")
+    assert page.evaluate("(d => d.scrollHeight <= d.clientHeight)(document.querySelector('.rv-keys'))")
