@@ -5,13 +5,14 @@ const otherRows = (review) => (review.others ?? []).slice(0, 3);
 
 // The segment in hand is ringed.
 let inHand = null;
-function ring() {
-  for (const block of find('.rv-strip').children) block.classList.toggle('rv-inhand', block.dataset.id === inHand);
+function ring(on) {
+  if (inHand !== null) find('.rv-strip [data-id="' + CSS.escape(inHand) + '"]')?.classList.toggle('rv-inhand', on);
 }
 parts.push({
   selected(segment) {
+    ring(false);
     inHand = segment?.id ?? null;
-    ring();
+    ring(true);
   },
 });
 
@@ -26,7 +27,7 @@ function writeStrips(review) {
   const mine = [...review.misses.map(block('rv-block rv-near')), ...review.marks.map(block('rv-block'))];
   const theirs = otherRows(review).map(({ marks }) => marks.map(block('rv-block')));
   find('.rv-strip').replaceChildren(...mine.map(({ made }) => made));
-  ring();
+  ring(true);
   find('.rv-others').replaceChildren(
     ...theirs.map((blocks) => {
       const row = make('div');
