@@ -38,7 +38,7 @@ def save(page: Page, name: str, *, full_page: bool = False) -> None:
     page.wait_for_timeout(1000)
     picture = Image.open(io.BytesIO(page.screenshot(full_page=full_page))).convert("RGB")
     file = DOCS / f"{name}.png"
-    picture.quantize(COLOURS, dither=Image.Dither.NONE).save(file, optimize=True)
+    picture.quantize(COLOURS, kmeans=1, dither=Image.Dither.NONE).save(file, optimize=True)
     print(f"{file.name}: {file.stat().st_size / 1000:.0f} kB")
 
 
@@ -58,7 +58,7 @@ def show(page: Page, name: str, *keys: str) -> None:
     """Open an analysed example, wait for its filmstrip, and press keys."""
     page.click(f".rv-entry:has-text('{name}')")
     page.wait_for_selector(f".rv[data-work='none'] .rv-title:has-text('{name}')")
-    page.wait_for_selector(".rv-flagged tr")
+    page.wait_for_selector(".rv-flagged tr", state="attached")
     page.wait_for_selector(".rv-said-film", state="hidden")
     press(page, *keys)
 
@@ -83,6 +83,7 @@ def take(browser: Browser, url: str, folder: Path) -> None:
         page.click("#rv-tab-why")
         page.wait_for_selector(".rv-neighbour")
         save(page, "why")
+        show(page, "scuffle", "n", *["Shift+ArrowRight"] * 4)
         page.click("#rv-tab-map")
         page.wait_for_selector(".rv-map .js-plotly-plot")
         page.wait_for_timeout(5000)
