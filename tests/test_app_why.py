@@ -97,7 +97,7 @@ def test_the_headline_names_the_strongest_reasons():
 def test_a_cue_far_above_the_rest_is_told_in_round_numbers(inside, words):
     said = why.headline([why.Contrast("riot", 0.4, 0.1, 0, 1)], [], [why.Contrast("screams", inside, 0.2, 0, 10)])
     told = f"; screams {words} as strong as in the rest of the clip" if words else ""
-    assert said == f"Looks most like riot{told}."
+    assert said == f"Its pictures look most like riot{told}."
 
 
 @pytest.mark.parametrize(
