@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from browser import at, browser, clips, server, watched  # noqa: F401
+from busy_clip import busy  # noqa: F401
 from media_factory import click, constant, write_numbered, write_wav
 
 

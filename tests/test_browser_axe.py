@@ -2,7 +2,6 @@
 
 import pytest
 from browser import Watched, press, violations, wait_ack
-from busy_clip import busy_server
 from fakes import make_video
 
 pytestmark = pytest.mark.browser
@@ -19,14 +18,6 @@ FOCUS = """() => {
     ring: style.outlineStyle === 'none' ? 0 : parseFloat(style.outlineWidth), colour: style.outlineColor };
 }"""
 ACCENT = "getComputedStyle(document.querySelector('.rv-open')).backgroundColor"
-
-
-@pytest.fixture(scope="module")
-def busy(tmp_path_factory):
-    made, clip = busy_server(tmp_path_factory.mktemp("home"))
-    yield made, clip
-    made.stop()
-    assert "Traceback" not in made.said()
 
 
 @pytest.fixture(scope="module")

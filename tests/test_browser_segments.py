@@ -2,7 +2,7 @@
 
 import pytest
 from browser import current, press, states, wait_ack
-from busy_clip import CLASSES, PEAKS, SEGMENT_S, busy_server
+from busy_clip import CLASSES, PEAKS, SEGMENT_S
 
 pytestmark = pytest.mark.browser
 
@@ -12,14 +12,6 @@ FOCUSED = "document.activeElement.closest('tr')?.cells[0].textContent ?? documen
 WIDE = """[document.documentElement, ...document.querySelectorAll('.rv-panel, .rv-pick')]
     .filter(box => box.scrollWidth > box.clientWidth + 1).length"""
 STOP = "(e => e.name || e.dataset.sort || e.tagName)(document.activeElement)"
-
-
-@pytest.fixture(scope="module")
-def busy(tmp_path_factory):
-    made, clip = busy_server(tmp_path_factory.mktemp("home"))
-    yield made, clip
-    made.stop()
-    assert "Traceback" not in made.said()
 
 
 @pytest.fixture(scope="module")
