@@ -78,3 +78,17 @@ def test_the_help_fits_a_laptop(at):
     page.keyboard.press("?")
     page.wait_for_selector(".rv-keys[open]")
     assert page.evaluate("(d => d.scrollHeight <= d.clientHeight)(document.querySelector('.rv-keys'))")
+
+
+def test_an_answer_that_is_late_is_not_told_as_no_segments(at):
+    page = at().page
+    page.wait_for_url("**clip=*")  # written a moment after the clip is shown
+    page.route("**/component_server/**", lambda r: "marks" in r.request.post_data or r.continue_())
+    page.reload()
+    page.wait_for_selector(".rv[data-view='clip'][data-work='none'] .rv-trust dd")
+    page.wait_for_selector(".rv-field[data-to]", state="attached")
+    assert page.inner_text(".rv-count") == "Reading the segments…"
+    assert page.inner_text(".rv-nothing") == ""
+    page.unroute_all(behavior="ignoreErrors")
+    page.reload()
+    page.wait_for_selector(".rv-flagged tr")

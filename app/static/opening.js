@@ -82,6 +82,8 @@ async function showAnalysis(facts, visit) {
   open.analysis = facts.analysis_id;
   handOver(find('.rv-work'), find('.rv-hit'));
   root.dataset.work = 'none';
+  find('.rv-count').textContent = 'Reading the segments…';
+  find('.rv-nothing').textContent = ''; // not known yet: "nothing reaches" would be a finding
   library.show(status.library, open);
   segments.setScoreName(facts.trained ? 'Peak' : 'Untrained peak');
   showTrust(facts);
