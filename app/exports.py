@@ -76,7 +76,7 @@ class Exports:
 
     def begin_labels(self, cut: Cut) -> Job:
         """Begin to write the training labels of every reviewed clip; the job's result is the file's address."""
-        return self._submit(lambda folder: write_training_labels(self._desk, self._decisions, "", cut, folder))
+        return self._submit(self._labels("", cut))
 
     def job(self, job_id: str) -> Json:
         """How far it is."""
@@ -95,7 +95,7 @@ class Exports:
         if form not in FORMATS:
             raise ExportError(f"there is no format {form!r}; choose from {', '.join(FORMATS)}")
         if form == LABELS:
-            steps = self._within(lambda f: write_training_labels(self._desk, self._decisions, analysis_id, cut, f))
+            steps = self._within(self._labels(analysis_id, cut))
         else:
             kinds, reviewed = PAPERS if form == "zip" else (form,), self.reviewed(analysis_id, cut)
             steps = self._within(lambda folder: write_export(reviewed, kinds, folder, zipped=form == "zip"))
@@ -135,6 +135,9 @@ class Exports:
         # A segment that nobody decided is the model's, and comes and goes with the threshold.
         decided = [m for m in found.marks if m.revision or not m.model_label or m.state != "open"]
         return self._decisions.take(analysis.clip.sha256, reviewer, decided)
+
+    def _labels(self, analysis_id: str, cut: Cut) -> Callable[[Path], Work]:
+        return lambda folder: write_training_labels(self._desk, self._decisions, analysis_id, cut, folder)
 
     def _submit(self, write: Callable[[Path], Work]) -> Job:
         def addressed() -> Generator[Any, None, None]:

@@ -18,19 +18,20 @@ from torch import Tensor
 from cmhkf.batches import Sample
 from cmhkf.errors import DataError
 from cmhkf.evaluate import predict
-from cmhkf.folders import FeatureFolder
+from cmhkf.folders import FeatureFolder, Rows
 from cmhkf.labels import LabelledSegment, LabelledVideo, Labels
 from cmhkf.model import CMHKF
 from cmhkf.timeline import Timeline
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Window:
     """A window of a video in which segments were decided."""
 
-    video: str
     place: slice
     """Its snippets in the video."""
+    rows: Rows
+    """Of these; `name` is the video's."""
     decided: tuple[tuple[int, slice], ...]
     """Class (0: dismissed) and snippets, counted from the window's first, of each segment or the part of it inside."""
     undecided: bool
@@ -53,9 +54,8 @@ class Window:
 
 @dataclass(frozen=True)
 class FeedbackSamples:
-    """Windows with labels, their rows read when asked for."""
+    """Windows with labels, in memory: each epoch and each fold of a check reads them again."""
 
-    folder: FeatureFolder
     windows: tuple[Window, ...]
 
     @property
@@ -68,17 +68,17 @@ class FeedbackSamples:
 
     def __getitem__(self, i: int) -> Sample:
         window = self.windows[i]
-        rows = self.folder.load(window.video).part(window.place)
-        return Sample(window.video, rows.video, rows.semantic, rows.audio, window.labels, window.targets)
+        rows = window.rows
+        return Sample(rows.name, rows.video, rows.semantic, rows.audio, window.labels, window.targets)
 
     @property
     def videos(self) -> list[str]:
         """In order."""
-        return list(dict.fromkeys(window.video for window in self.windows))
+        return list(dict.fromkeys(window.rows.name for window in self.windows))
 
     def of(self, videos: set[str]) -> FeedbackSamples:
         """Those of some videos."""
-        return FeedbackSamples(self.folder, tuple(window for window in self.windows if window.video in videos))
+        return FeedbackSamples(tuple(window for window in self.windows if window.rows.name in videos))
 
 
 def feedback_samples(folder: FeatureFolder, labels: Labels, classes: tuple[str, ...]) -> tuple[FeedbackSamples, int]:
@@ -86,22 +86,21 @@ def feedback_samples(folder: FeatureFolder, labels: Labels, classes: tuple[str, 
 
     Raises DataError: a segment was confirmed as a class that is none of `classes`, or there is nothing to train on.
     """
-    windows = [w for video in labels.videos for w in _windows(video, folder.timeline(video.sha256), classes)]
+    windows = [window for video in labels.videos for window in _windows(video, folder, classes)]
     known = tuple(window for window in windows if window.labels)
     if not known:
         raise DataError(
             f"the labels of {len(labels.videos)} videos hold nothing to train on: of {len(windows)} windows with "
             "decisions, all have open segments and none confirmed; decide more segments and export again"
         )
-    return FeedbackSamples(folder, known), len(windows) - len(known)
+    return FeedbackSamples(known), len(windows) - len(known)
 
 
 @torch.inference_mode()
 def segment_peaks(model: CMHKF, text: Tensor, samples: FeedbackSamples) -> Iterator[tuple[int, float]]:
     """Class (0: dismissed) and highest score of every decided segment; model and texts [C, D_s] on one device."""
     for window in samples.windows:
-        rows = samples.folder.load(window.video).part(window.place)
-        scores = predict(model, text, rows, device=text.device).scores
+        scores = predict(model, text, window.rows, device=text.device).scores
         yield from ((class_idx, float(scores[place].max())) for class_idx, place in window.decided)
 
 
@@ -115,8 +114,9 @@ def snippets_of(segment: LabelledSegment, line: Timeline) -> slice:
     return slice(first, first + 1)
 
 
-def _windows(video: LabelledVideo, line: Timeline, classes: tuple[str, ...]) -> Iterator[Window]:
+def _windows(video: LabelledVideo, folder: FeatureFolder, classes: tuple[str, ...]) -> Iterator[Window]:
     """The windows that hold a decided segment."""
+    line, rows = folder.timeline(video.sha256), None
     segments = [(segment, snippets_of(segment, line)) for segment in video.segments]
     for window in line.windows():
         inside = [
@@ -126,7 +126,8 @@ def _windows(video: LabelledVideo, line: Timeline, classes: tuple[str, ...]) -> 
         ]
         decided = tuple((_class_of(s, video, classes), place) for s, place in inside if s.state != "open")
         if decided:
-            yield Window(video.sha256, window, decided, len(decided) < len(inside))
+            rows = rows or folder.load(video.sha256)
+            yield Window(window, rows.part(window), decided, len(decided) < len(inside))
 
 
 def _class_of(segment: LabelledSegment, video: LabelledVideo, classes: tuple[str, ...]) -> int:

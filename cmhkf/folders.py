@@ -43,8 +43,8 @@ class Rows:
     """[N, D_a]; None: nothing to hear."""
 
     def part(self, place: slice) -> Rows:
-        """Some of the snippets."""
-        streams = (None if stream is None else stream[place] for stream in (self.video, self.semantic, self.audio))
+        """Some of the snippets, as arrays of their own."""
+        streams = (None if s is None else s[place].copy() for s in (self.video, self.semantic, self.audio))
         return Rows(self.name, *streams)  # type: ignore[arg-type]
 
 

@@ -179,6 +179,13 @@ class Watched:
         self.page.wait_for_selector('.rv:not([data-view="loading"])')
         self.page.set_input_files(".rv-file", str(file))
 
+    def confirm_first(self, file):
+        """Bring a clip in, wait for its analysis, and confirm its first segment."""
+        self.upload(file)
+        self.wait_result()
+        press(self, "n", "c")
+        wait_ack(self, "Confirmed")
+
 
 @pytest.fixture
 def watched(browser, server):

@@ -264,11 +264,7 @@ def test_an_analysis_of_another_model_offers_the_pages_own(browser, clips, tmp_p
         watched = Watched(browser, server)
         page = watched.page
         page.goto(server.url)
-        watched.upload(clips["main"])
-        watched.wait_result()
-        page.keyboard.press("n")
-        page.keyboard.press("c")
-        page.wait_for_selector(".rv-ack:has-text('Confirmed')")
+        watched.confirm_first(clips["main"])
         assert not page.is_visible(".rv-trust button")
         server.stop()
         monkeypatch.setenv("CMHKF_FAKE_MODEL", "fake-adapted@12ab")

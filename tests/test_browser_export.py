@@ -135,11 +135,7 @@ def test_decisions_leave_and_come_back_to_another_reviewer(browser, server, clip
     watched = Watched(browser, server)
     page = watched.page
     page.goto(server.url)
-    watched.upload(clips["slow"])
-    watched.wait_result()
-    page.keyboard.press("n")
-    page.keyboard.press("c")
-    page.wait_for_selector(".rv-ack:has-text('Confirmed')")
+    watched.confirm_first(clips["slow"])
     page.click(".rv-takeaway")
     choose(page, "csv", "reel")
     file = export(page, tmp_path)

@@ -137,7 +137,8 @@ function makeExport({ question, onTaken }) {
     if (ofAll) return '';
     const kinds = chosen();
     if (!kinds.length) return 'Choose at least one file.';
-    return kinds.length > 1 || ['clips', 'figures'].includes(kinds[0]) ? 'You get one zip, with SHA-256 checksums of what is in it.' : '';
+    const zipped = kinds.length > 1 || ['clips', 'figures'].includes(kinds[0]);
+    return zipped ? 'You get one zip, with SHA-256 checksums of what is in it.' : '';
   }
 
   function working(step) {

@@ -49,15 +49,15 @@ def adapt(files: Sequence[Path], finetune: str, settings: Mapping[str, Any], run
         recipe = features.recipe_for(checkpoint.config.modalities)
         checkpoint.require_recipe(recipe)
         samples, n_unknown = feedback_samples(features, labels, checkpoint.classes)
-        about = _about(labels, samples, n_unknown)
-        typer.echo("\n".join(f"{name}: {value}" for name, value in about.items()), err=True)
-        texts = FixedTexts(checkpoint.text_features).to(run.device)
-        metrics = {
-            "calibration": f"0.5 was set for {checkpoint.name!r}, before it was adapted to reviewed footage; how "
-            "often it raises false alarms now was not measured"
-        } | (told := held_out(samples, start, texts, config))
-        typer.echo("\n".join(f"{name}: {value}" for name, value in told.items()), err=True)
-        return train_on(Material(samples, recipe, texts, None, about, metrics), config, start, run)
+    about = _about(labels, samples, n_unknown)
+    typer.echo("\n".join(f"{name}: {value}" for name, value in about.items()), err=True)
+    texts = FixedTexts(checkpoint.text_features).to(run.device)
+    metrics = {
+        "calibration": f"0.5 was set for {checkpoint.name!r}, before it was adapted to reviewed footage; how "
+        "often it raises false alarms now was not measured"
+    } | (told := held_out(samples, start, texts, config))
+    typer.echo("\n".join(f"{name}: {value}" for name, value in told.items()), err=True)
+    return train_on(Material(samples, recipe, texts, None, about, metrics), config, start, run)
 
 
 def held_out(samples: FeedbackSamples, start: Start, texts: FixedTexts, config: TrainConfig) -> dict[str, str]:
