@@ -4,14 +4,14 @@ BIN := .venv/bin
 READY := .venv/.ready
 ARGS ?=
 
-.PHONY: app setup test test-slow check bench browser demo-checkpoint clean
+.PHONY: app setup test test-slow check check-js bench browser demo-checkpoint clean
 
 app: setup
 	$(BIN)/python app.py $(ARGS)
 
 setup: $(READY)
 
-$(READY): requirements.txt requirements-dev.txt constraints.txt
+$(READY): $(wildcard requirements*.txt) constraints.txt
 	@$(PYTHON) -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 10))' || { \
 	    echo 'Python 3.10 or newer with its venv module is needed: set PYTHON=/path/to/python3.x, or install python3-venv'; exit 1; }
 	$(PYTHON) -m venv .venv
@@ -24,14 +24,26 @@ test: setup browser
 test-slow: setup browser
 	$(BIN)/python -m pytest -m slow $(ARGS)
 
-check: setup
+check: setup check-js
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
+	$(BIN)/codespell
+	$(BIN)/vulture
+	$(BIN)/deptry . --config .deptry.toml
+
+# The page's modules, by tools from npm: `make check-js FIX=1` also formats them.
+check-js:
+	@tools=tests/page/node_modules/.bin; \
+	[ -x $$tools/eslint ] || npm --prefix tests/page install --no-package-lock --no-audit --no-fund --silent || { \
+	    echo 'The page is NOT CHECKED: that needs npm (Debian: apt-get install npm), which fetches prettier and eslint once.'; \
+	    [ -z "$$CI$$CMHKF_REQUIRE_BROWSER" ]; exit; }; \
+	$$tools/prettier --config tests/page/prettier.json $(if $(FIX),--write,--check) --log-level warn \
+	    'app/static/**/*.{js,css}' 'tests/page/*.js' && $$tools/eslint -c tests/page/eslint.config.js app/static tests/page
 
 bench: setup
-	$(BIN)/python benchmarks/embedded_speed.py
-	$(BIN)/python benchmarks/clip_engines.py
+	$(BIN)/python benchmarks/physical_limit.py
+	$(BIN)/python benchmarks/device_check.py
 
 # The browser tests drive Debian's Chromium; without it they are skipped and say so.
 browser:
@@ -46,5 +58,5 @@ demo-checkpoint: setup
 	$(BIN)/python checkpoints/train_demo.py $(CLIPS) $(ARGS)
 
 clean:
-	rm -rf .venv .pytest_cache .ruff_cache out build
+	rm -rf .venv .pytest_cache .ruff_cache out build dist
 	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -1,1 +1,1 @@
-"""How an analyst sees an Analysis: the page, the store behind it and the HTTP doors. No torch here."""
+"""How an analyst sees an Analysis: the page, the store behind it and the API for scripts. No torch here."""

@@ -3,53 +3,26 @@
 Also the two ways in which a clip leaves: a person removes it, or the server's time for keeping clips is over.
 """
 
-from __future__ import annotations
-
 import logging
+import math
+import threading
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from typing import Any, Protocol
 
-from app.desk import Desk
-from app.jobs import Job, job_facts
+from app.clips.jobs import Job
+from app.clips.store import Entry
+from app.clips.workspace import Workspace
+from app.review.log import ReviewProgress
+from app.review.reviews import Reviews
 from cmhkf import CmhkfError, flag_segments
+from cmhkf.media.unseen import Unseen
 
-GLANCE_S = 0.3  # seconds that one listing may spend on reading analyses it has not seen yet
 STOP_S = 20.0  # how long a removal waits for the clip's work to end; loading a model cannot be interrupted
+SWEEP_S = 900.0  # seconds between two sweeps
 
 log = logging.getLogger(__name__)
-
-
-class Progress(Protocol):
-    """How far the review of an analysis is."""
-
-    @property
-    def reviewer(self) -> str:
-        """Who decided last."""
-        ...
-
-    @property
-    def n_decided(self) -> int:
-        """Segments with a decision."""
-        ...
-
-    @property
-    def n_left(self) -> int:
-        """Segments without one."""
-        ...
-
-
-class Reviews(Protocol):
-    """What people decided, as far as the library shows it."""
-
-    def progress_of(self, sha256: str, analysis_id: str) -> Progress | None:
-        """How far the review is; None when nobody decided anything."""
-        ...
-
-    def forget(self, sha256: str) -> None:
-        """Delete every decision on a clip."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -57,55 +30,60 @@ class Glance:
     """What a list shows of an analysis, at the usual threshold."""
 
     n_segments: int | None = None
-    label: str | None = None
-    """The class of the segment with the highest score."""
-    error: str = ""
-    """Why the analysis cannot be read."""
+    label: str | None = None  # the class of the segment with the highest score
+    unseen_s: tuple[Unseen, ...] | None = None  # what of the footage was not seen; None where that is not known
+    error: str = ""  # why the analysis cannot be read
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A line of the library list."""
+
+    entry: Entry
+    job: Job | None  # the newest analysis of the clip that was requested
+    glance: Glance | None  # None without an analysis, or when it was not looked into yet
+    review: ReviewProgress | None  # None when nobody decided anything
+
+    @property
+    def under_way(self) -> str | None:
+        """Id of the job that makes the first analysis of the clip."""
+        return self.job.id if self.job and not self.job.over and not self.entry.analysis_id else None
 
 
 class Library:
-    """The clips of a desk. `reviews` is asked for the progress of each."""
+    """The clips of a workspace, with the progress of their reviews."""
 
-    def __init__(self, desk: Desk, reviews: Reviews | None = None) -> None:
-        self._desk = desk
-        self._reviews = reviews
+    def __init__(self, workspace: Workspace, reviews: Reviews) -> None:
+        self._workspace, self._log = workspace, reviews.log
         self._glances: dict[str, Glance] = {}
+        workspace.when_forgotten(self._forget)
 
-    def listing(self) -> dict[str, Any]:
-        """Every entry of the desk's library and more; `complete` is False while some were not looked into yet."""
-        jobs = {job.key: job for job in self._desk.jobs()}  # the newest of each key stays
-        end = time.monotonic() + GLANCE_S
-        entries = [self._shown(entry, jobs.get(entry["clip"]), end) for entry in self._desk.library()]
-        return {
-            "library": entries,
-            "keep_days": self._desk.settings.keep_days,
-            "complete": all(entry["analysis_id"] is None or entry["seen"] for entry in entries),
-        }
+    def listed(self, glance_s: float = math.inf) -> list[Listed]:
+        """Every analysis and every clip without one, what came in last first; looks into them for so many seconds."""
+        jobs = {job.key: job for job in self._workspace.analyses.all()}  # the newest of each key stays
+        end = time.monotonic() + glance_s
+        return [self._listed(entry, jobs.get(entry.clip.sha256), end) for entry in self._workspace.store.library()]
 
-    def _shown(self, entry: dict[str, Any], job: Job | None, end: float) -> dict[str, Any]:
-        key = entry["analysis_id"]
+    def _listed(self, entry: Entry, job: Job | None, end: float) -> Listed:
+        key = entry.analysis_id
         glance = self._glance(key, end) if key else None
-        unread = not key or bool(glance and glance.error)
-        review = self._reviews.progress_of(entry["clip"], key) if key and self._reviews else None
-        return entry | {
-            "seen": glance is not None,
-            "segments": glance.n_segments if glance else None,
-            "label": glance.label if glance else None,
-            "error": glance.error if glance else "",
-            "work": job_facts(job) if job and unread and job.state not in ("done", "cancelled") else None,
-            "review": review and {"left": review.n_left, "decided": review.n_decided, "reviewer": review.reviewer},
-        }
+        return Listed(entry, job, glance, self._log.progress_of(entry.clip.sha256, key) if key else None)
 
     def _glance(self, key: str, end: float) -> Glance | None:
         """A look into an analysis, taken once; None when it was not taken before `end`, in `time.monotonic` seconds."""
         if key not in self._glances and time.monotonic() < end:
             try:
-                found = flag_segments(self._desk.store.load(key))
+                analysis = self._workspace.store.load(key)
+                found = flag_segments(analysis)
             except CmhkfError as error:
                 return Glance(error=str(error))  # not kept: the clip may be analysed again
             top = max(found, key=lambda segment: segment.score, default=None)
-            self._glances[key] = Glance(len(found), top and top.label)
+            self._glances[key] = Glance(len(found), top and top.label, analysis.unseen_s)
         return self._glances.get(key)
+
+    def _forget(self, keys: Sequence[str]) -> None:
+        for key in keys:
+            self._glances.pop(key, None)
 
     def remove(self, sha256: str, *, decisions: bool = False) -> None:
         """Stop all work on a clip, then delete it with everything made of it; what people decided only if asked.
@@ -114,37 +92,27 @@ class Library:
             NotFoundError: no such clip.
             CmhkfError: its work does not stop, or a file cannot be deleted.
         """
-        self._desk.store.clip(sha256)
-        self._stop(sha256)
-        keys = self._desk.store.remove(sha256)
-        self._desk.forget(sha256, keys)
-        for key in keys:
-            self._glances.pop(key, None)
-        if decisions and self._reviews:
-            self._reviews.forget(sha256)
-
-    def _stop(self, sha256: str) -> None:
-        working = [job for job in self._desk.jobs() if sha256 in job.key and not job.over]
-        for job in working:
-            self._desk.cancel(job.id)
-        end = time.monotonic() + STOP_S
-        while not all(job.over for job in working):
-            if time.monotonic() > end:
-                raise CmhkfError("the work on this clip is still stopping; remove it again in a moment")
-            time.sleep(0.02)
+        store = self._workspace.store
+        store.clip(sha256)
+        with self._workspace.scheduler.alone(sha256, STOP_S):
+            keys = store.remove(sha256)
+            self._workspace.forget(sha256, keys)
+            if decisions:
+                self._log.forget(sha256)
+            store.scrub()
 
     def sweep(self, now: datetime | None = None) -> list[str]:
         """Remove the clips that came in more than `keep_days` ago, with their decisions; returns their SHA-256.
 
         Clips that are being worked on wait for the next sweep, and so do those that cannot be removed.
         """
-        if not self._desk.settings.keep_days:
+        if not self._workspace.settings.keep_days:
             return []
-        oldest = (now or datetime.now(timezone.utc)) - timedelta(days=self._desk.settings.keep_days)
-        busy = [job.key for job in self._desk.jobs() if not job.over]
+        oldest = (now or datetime.now(timezone.utc)) - timedelta(days=self._workspace.settings.keep_days)
+        busy = self._workspace.scheduler.busy()
         removed = []
-        for sha256 in self._desk.store.added_before(oldest):
-            if any(sha256 in key for key in busy):
+        for sha256 in self._workspace.store.added_before(oldest):
+            if sha256 in busy:
                 continue
             try:
                 self.remove(sha256, decisions=True)
@@ -152,6 +120,25 @@ class Library:
                 log.warning("clip %s is past its time and stays: %s", sha256[:12], error)
             else:
                 removed.append(sha256)
+        if self._log.forget_gone(oldest):
+            self._workspace.store.scrub()
         if removed:
-            log.info("deleted %d clips older than %d days", len(removed), self._desk.settings.keep_days)
+            log.info("deleted %d clips older than %d days", len(removed), self._workspace.settings.keep_days)
         return removed
+
+
+def sweep_now_and_then(*sweeps: Callable[[], object], every_s: float = SWEEP_S) -> threading.Event:
+    """Sweep in the background, at once and then at each interval; setting the event that is returned ends it."""
+    stop = threading.Event()
+
+    def run() -> None:
+        while not stop.is_set():
+            for sweep in sweeps:
+                try:
+                    sweep()
+                except Exception:
+                    log.exception("the sweep failed; the next one tries again")
+            stop.wait(every_s)
+
+    threading.Thread(target=run, name="sweep", daemon=True).start()
+    return stop

@@ -8,46 +8,55 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
+from threading import Event
 from typing import TYPE_CHECKING
 
 from app.settings import Settings, parse_settings, refuse
 from cmhkf.errors import ConfigError
+from cmhkf.features.cache import VARIABLE
 from cmhkf.home import spare_caches
 
 if TYPE_CHECKING:
-    from app.desk import Analyzer
+    from app.clips.workspace import Analyzer
 
 
-def load_analyzer(model: str) -> Analyzer:
+def load_analyzer(model: str, *, device: str = "auto") -> Analyzer:
     """The real analyzer. Loading it imports torch, so it happens in the worker, after the page is up."""
     from cmhkf import load
 
-    return load(model)
+    return load(model, device=device)
 
 
-def main(argv: Sequence[str] | None = None, analyzer_factory: Callable[[str], Analyzer] = load_analyzer) -> None:
+def main(argv: Sequence[str] | None = None, analyzer_factory: Callable[[str], Analyzer] | None = None) -> None:
     """Parse settings, serve the page, and stop all work when told to end. A bad setting exits with code 2."""
     settings = parse_settings(sys.argv[1:] if argv is None else argv, os.environ)
+    os.umask(0o077)  # what is made here is nobody else's business
     os.environ["CMHKF_HOME"] = str(settings.home)  # the analyzer keeps its features there too
+    os.environ[VARIABLE] = str(settings.cache_gb)
     os.environ.update(spare_caches())
-    # Not Gradio's own folder: that is one for all users of a machine, and whoever comes second may not write there.
-    os.environ.setdefault("GRADIO_TEMP_DIR", str(settings.home / "uploads"))
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    from app.desk import Desk
+    from app.clips.workspace import Workspace
 
     try:
         check_port(settings)
-        desk = Desk(settings, analyzer_factory)
+        workspace = Workspace(settings, analyzer_factory or partial(load_analyzer, device=settings.device))
+        workspace.store.scratch.use_everywhere()  # before Gradio is imported
     except ConfigError as error:
         refuse(str(error))
-    from app.ui import serve
+    from app.web.ui import serve
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    stopping = Event()  # an exception out of the handler could be lost wherever the main thread is
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopping.set())
     try:
-        serve(desk)
+        serve(workspace, stopping)
     finally:
-        desk.close()
+        workspace.close()
+    logging.shutdown()
+    sys.stdout.flush()
+    os._exit(0)  # a thread may still be inside torch, which calls abort when Python takes itself apart around it
 
 
 def check_port(settings: Settings) -> None:

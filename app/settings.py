@@ -1,17 +1,22 @@
 """Settings of the page, from flags and CMHKF_* environment variables (a flag wins), checked before anything slow."""
 
-from __future__ import annotations
-
 import argparse
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from cmhkf.config import PRESETS
 from cmhkf.errors import ConfigError
+from cmhkf.features.cache import DEFAULT_GB
 from cmhkf.home import data_home
+from cmhkf.numbers import MOST, number, whole
+from cmhkf.presets import PRESETS
+
+HOST = re.compile(r"\*|(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?")
+DEVICE = re.compile(r"auto|cpu|cuda(:[0-9]+)?")
+ORIGIN = re.compile(r"https?://[A-Za-z0-9.*_-]+(:[0-9]{1,5})?")
 
 
 @dataclass(frozen=True)
@@ -20,19 +25,19 @@ class Settings:
 
     host: str = "127.0.0.1"
     port: int = 7860
-    preset: str = "demo"
-    """A preset's name, a checkpoint file, or "hf:owner/repo"."""
-    home: Path = Path()
-    """Folder for the database, the clips and the analyses."""
-    database_url: str = ""
-    """An SQLAlchemy URL; empty: an SQLite file in `home`."""
+    preset: str = "demo"  # a preset's name, a checkpoint file, or "hf:owner/repo"
+    device: str = "auto"  # where models run: auto, cpu, cuda or cuda:N
+    home: Path = Path()  # folder for the database, the clips and the analyses
+    database_url: str = ""  # an SQLAlchemy URL; empty: an SQLite file in `home`
     max_upload_mb: int = 2048
-    root_path: str = ""
-    """The sub-path under which a proxy serves the page."""
-    auth: tuple[str, str] | None = None
-    """User name and password asked for at the door."""
-    keep_days: int = 0
-    """Days after which a clip and all that was made of it is deleted; 0 keeps everything."""
+    root_path: str = ""  # the sub-path under which a proxy serves the page
+    auth: tuple[str, str] | None = None  # user name and password of the login
+    keep_days: int = 0  # days after which a clip and all that was made of it is deleted; 0 keeps everything
+    cache_gb: float = DEFAULT_GB  # what the cache of features may hold, 10^9 bytes each
+    # Names, each with or without a port, that requests may come to, beside this machine's own; `*`: any. Empty: this
+    # machine's own alone where `host` is one of them, else any.
+    allowed_hosts: tuple[str, ...] = ()
+    frame_ancestors: tuple[str, ...] = ()  # origins whose pages may show this one in a frame
 
     def __post_init__(self) -> None:
         if not 1 <= self.port <= 65535:
@@ -41,13 +46,24 @@ class Settings:
             raise ConfigError(f"max upload is {self.max_upload_mb} MB; it must be 1 or more")
         if self.keep_days < 0:
             raise ConfigError(f"keep days is {self.keep_days}; it must be 0 (for ever) or more")
+        for host in self.allowed_hosts:
+            if not HOST.fullmatch(host):
+                raise ConfigError(f"allowed host {host!r} is no name, such as review.example or 10.0.0.5:7860, nor *")
+        for origin in self.frame_ancestors:
+            if not ORIGIN.fullmatch(origin):
+                raise ConfigError(f"frame ancestor {origin!r} is no origin, such as https://huggingface.co")
+        self._check_model()
+        if self.home.exists() and not self.home.is_dir():
+            raise ConfigError(f"home {str(self.home)!r} is a file; name a folder with --home or CMHKF_HOME")
+
+    def _check_model(self) -> None:
+        if not DEVICE.fullmatch(self.device):
+            raise ConfigError(f"device is {self.device!r}; choose auto, cpu, cuda or cuda:N")
         if not (self.preset in PRESETS or self.preset.startswith("hf:") or Path(self.preset).is_file()):
             raise ConfigError(
                 f"preset {self.preset!r} is neither a preset ({', '.join(PRESETS)}), a checkpoint file that exists, "
                 "nor hf:owner/repo"
             )
-        if self.home.exists() and not self.home.is_dir():
-            raise ConfigError(f"home {str(self.home)!r} is a file; name a folder with --home or CMHKF_HOME")
 
     @property
     def store_url(self) -> str:
@@ -58,19 +74,15 @@ class Settings:
 def parse_settings(argv: Sequence[str], environ: Mapping[str, str]) -> Settings:
     """Read flags, then environment, then defaults. A bad value ends the program with exit code 2 and a message."""
     parser = _parser(environ)
-    options = parser.parse_args(argv)
+    given = vars(parser.parse_args(argv))
     try:
-        return Settings(
-            host=options.host,
-            port=_whole(options.port, "port"),
-            preset=options.preset,
-            home=Path(options.home).expanduser().resolve(),
-            database_url=options.database_url,
-            max_upload_mb=_whole(options.max_upload, "max upload"),
-            root_path=options.root_path,
-            auth=_auth(environ.get("CMHKF_AUTH", "")),
-            keep_days=_whole(options.keep_days, "keep days"),
-        )
+        for name in ("port", "max_upload", "keep_days"):
+            given[name] = _whole(given[name], name.replace("_", " "))
+        given["cache_gb"] = number(given["cache_gb"], "cache gb", error=ConfigError)
+        for name in ("allowed_hosts", "frame_ancestors"):
+            given[name] = _listed(given[name])
+        home, auth = Path(given.pop("home")).expanduser().resolve(), _auth(environ.get("CMHKF_AUTH", ""))
+        return Settings(home=home, auth=auth, max_upload_mb=given.pop("max_upload"), **given)
     except ConfigError as error:
         parser.error(str(error))
 
@@ -94,6 +106,7 @@ def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
     flag("host", environ.get("GRADIO_SERVER_NAME") or Settings.host, "address to listen on; 0.0.0.0 for every one")
     flag("port", Settings.port, "port to listen on")
     flag("preset", Settings.preset, f"{', '.join(PRESETS)}, a checkpoint file, or hf:owner/repo")
+    flag("device", Settings.device, "where models run: auto, cpu, cuda or cuda:N")
     flag("home", data_home(), "folder for the database, clips and analyses")
     parser.add_argument(
         "--database-url",
@@ -104,14 +117,19 @@ def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
     flag("root-path", "", "sub-path under which a proxy serves the page, such as /review")
     kept = 1 if environ.get("SPACE_ID") else Settings.keep_days  # strangers share a Hugging Face Space
     flag("keep-days", kept, "days after which clips and their analyses are deleted; 0 keeps them")
+    flag("cache-gb", f"{Settings.cache_gb:g}", "GB of features that are kept; beyond it, those not used for longest go")
+    flag("allowed-hosts", environ.get("SPACE_HOST", ""), "names that browsers may use for this server; * for any")
+    framed = "https://huggingface.co" if environ.get("SPACE_ID") else ""
+    flag("frame-ancestors", framed, "origins whose pages may show this one in a frame, with commas")
     return parser
 
 
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(word for word in re.split(r"[,\s]+", text) if word)
+
+
 def _whole(text: str, name: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise ConfigError(f"{name} is {text!r}; it must be a whole number") from None
+    return whole(text, name, least=-int(MOST), error=ConfigError)  # the settings say what is too small
 
 
 def _auth(text: str) -> tuple[str, str] | None:

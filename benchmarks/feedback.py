@@ -11,14 +11,12 @@ Two settings:
 - known footage: five models, each of which has seen four fifths of everything.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import sys
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
-from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -30,21 +28,24 @@ from scipy.special import expit
 from tqdm import tqdm
 
 from checkpoints.training.footage import CLASSES, COMPLETE, FIGHTS, SNIPPET_S, SOURCES, UCF, Video, read_footage
-from checkpoints.training.measure import figures
+from checkpoints.training.measure import subset_aucs
 from checkpoints.training.student import MODEL, fit_student, score, with_projection
 from checkpoints.training.teacher import split
-from cmhkf.analyzer import load_encoders
-from cmhkf.checkpoint import load_checkpoint
-from cmhkf.config import PRESETS
-from cmhkf.feedback import FeedbackSamples, feedback_samples
-from cmhkf.folders import FeatureFolder
-from cmhkf.labels import LabelledSegment, LabelledVideo, Labels
-from cmhkf.model import CMHKF
-from cmhkf.texts import FixedTexts
-from cmhkf.train import fit
-from cmhkf.train_config import FEEDBACK
+from cmhkf.datasets.labels import LabelledSegment, LabelledVideo, Labels
+from cmhkf.encoders.load import load_encoders
+from cmhkf.features.folders import FeatureFolder
+from cmhkf.home import CHECKPOINTS
+from cmhkf.model.build import Model
+from cmhkf.model.checkpoint import load_checkpoint
+from cmhkf.model.texts import FixedTexts
+from cmhkf.presets import PRESETS
+from cmhkf.segments import runs
+from cmhkf.training.batches import SampleList
+from cmhkf.training.config import FEEDBACK
+from cmhkf.training.feedback import feedback_samples
+from cmhkf.training.fit import fit
 
-SHIPPED = Path(__file__).resolve().parents[1] / "checkpoints" / "demo.safetensors"
+SHIPPED = CHECKPOINTS / "demo.safetensors"
 SEEN = 10  # fights, and as many clips without one, in the training of the first setting
 
 Curves = list[tuple[Video, np.ndarray]]
@@ -82,7 +83,7 @@ class Bench:
     def __init__(self, videos: list[Video], folders: dict[str, FeatureFolder]) -> None:
         self.videos, self.folders = videos, folders
         self.operating_logit = load_checkpoint(SHIPPED).config.operating_logit
-        self.texts = load_encoders(PRESETS["demo"].encoders, replace(MODEL, modalities="VT")).text.encode(CLASSES)
+        self.texts = load_encoders(PRESETS["demo"].encoders, audio=False).text.encode(CLASSES)
 
     def measure(self, footage: str, splits: Sequence[tuple[Sequence[int], Sequence[int]]]) -> None:
         """Train, review one half of what was held out, adapt, and score the other half before and after."""
@@ -118,7 +119,7 @@ class Bench:
             segments.append(LabelledSegment(first * SNIPPET_S, last * SNIPPET_S, state, CLASSES[video.label]))
         return LabelledVideo(video.name, video.name, "simulated", tuple(segments))
 
-    def adapt(self, model: CMHKF, decided: list[LabelledVideo]) -> CMHKF:
+    def adapt(self, model: Model, decided: list[LabelledVideo]) -> Model:
         """A fine-tuned copy, as `train --finetune --labels` makes it."""
         source = {video.name: video.source for video in self.videos}
         windows = []
@@ -127,13 +128,13 @@ class Bench:
                 samples, _ = feedback_samples(folder, Labels("", "", folder.recipe, of_source), CLASSES)
                 windows.append(samples)
         adapted = deepcopy(model)
-        fit(adapted, FixedTexts(self.texts), Joined(windows), FEEDBACK)
+        fit(adapted, FixedTexts(self.texts), SampleList(chain(*windows)), FEEDBACK)
         return adapted.eval()
 
 
 def row(curves: Curves) -> str:
     """AUC by kind of footage, and how many clips are flagged."""
-    aucs = ", ".join(f"{f.name}: {f.auc.value:.3f}" for f in figures(*zip(*curves, strict=True)))
+    aucs = ", ".join(f"{f.name}: {f.auc.value:.3f}" for f in subset_aucs(*zip(*curves, strict=True)))
     shares = []
     for abnormal in (False, True):
         peaks = np.array([curve.max() for video, curve in curves if video.abnormal == abnormal])
@@ -141,29 +142,11 @@ def row(curves: Curves) -> str:
     return " | ".join([aucs, *shares])
 
 
-class Joined(list):
-    """Samples of several folders."""
-
-    def __init__(self, parts: Sequence[FeedbackSamples]) -> None:
-        super().__init__(sample for part in parts for sample in part)
-
-    @property
-    def labels(self) -> list[tuple[int, ...]]:
-        """Of each sample."""
-        return [sample.labels for sample in self]
-
-
 def half(groups: Sequence[str], held: Sequence[int]) -> Iterator[int]:
     """Every other recording of those held out, in a random order."""
     order = np.random.default_rng(0).permutation(sorted(set(groups)))
     chosen = set(order[::2])
     return (i for i, group in zip(held, groups, strict=True) if group in chosen)
-
-
-def runs(inside: np.ndarray) -> list[tuple[int, int]]:
-    """First and one past the last of every run of True."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], inside.astype(int), [0]])))
-    return [(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]
 
 
 if __name__ == "__main__":

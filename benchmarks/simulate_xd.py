@@ -8,13 +8,13 @@ the class texts in `text.npy`, what carries each video's evidence in `groups.csv
 `simulation.json`. **No number measured on it says anything about real footage**; it shows whether the code recovers
 evidence that is known to be there.
 
-Each stream of a video (pictures, meaning, sound) is a constant background plus noise that is correlated in time, plus a
+Each stream of a video (frames, meaning, audio) is a constant background plus noise that is correlated in time, plus a
 step along the direction of the class that is there: the segment's inside a segment, the normal one elsewhere.
 Signal-to-noise is the length of the step over the standard deviation of the noise along it. The meaning is what is
-compared with the class texts; it is apart from the pictures so that some evidence can lie in the texts alone (CLIP has
+compared with the class texts; it is apart from the frames so that some evidence can lie in the texts alone (CLIP has
 one for both, the embedded encoders have two), and like CLIP's it is mostly a direction that all rows share. In a stated
-share of the anomalous videos only the sound, or only the meaning, carries the evidence, and the other streams look
-normal throughout. Sound is shifted against the pictures, for every segment by its own normally distributed number of
+share of the anomalous videos only the audio, or only the meaning, carries the evidence, and the other streams look
+normal throughout. Audio is shifted against the frames, for every segment by its own normally distributed number of
 snippets.
 
 That rows without an anomaly resemble the normal text is needed for CVKA to work at all: it chooses the classes with the
@@ -25,8 +25,6 @@ Training videos have labels but no segments: each takes the length and the segme
 normal or anomalous as it is, and lays its own classes over them.
 """
 
-from __future__ import annotations
-
 import argparse
 import csv
 import json
@@ -34,6 +32,7 @@ import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
+from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple
 
@@ -42,12 +41,13 @@ from scipy.signal import lfilter
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from cmhkf.commands.extract import claim
-from cmhkf.config import XD_CLASSES, Recipe
-from cmhkf.data import Event, class_segments, ground_truth, read_xd, xd_labels
+from cmhkf.classes import XD_CLASSES
+from cmhkf.datasets.annotations import Event, class_segments, ground_truth, read_xd, xd_labels
 from cmhkf.errors import DataError
-from cmhkf.features import Features
-from cmhkf.media import Clip
+from cmhkf.features.extract import Features
+from cmhkf.features.make import claim
+from cmhkf.features.recipe import Recipe
+from cmhkf.media.clip import Clip
 from cmhkf.timeline import GRID_RATE, SNIPPET_FRAMES, Timeline
 
 COPIED = {name: name for name in ("annotations.txt", "annotations_multiclasses.txt")} | {
@@ -55,8 +55,7 @@ COPIED = {name: name for name in ("annotations.txt", "annotations_multiclasses.t
     "test_videos.csv": "test.csv",
 }
 STREAMS = ("video", "text", "sound")
-CARRIERS = {"all": STREAMS, "sound": ("sound",), "text": ("text",)}
-"""What carries the evidence of an anomalous video."""
+CARRIERS = {"all": STREAMS, "sound": ("sound",), "text": ("text",)}  # what carries the evidence of an anomalous video
 
 
 @dataclass(frozen=True)
@@ -64,27 +63,21 @@ class Settings:
     """What the simulation is made of."""
 
     seed: int = 0
-    dim: int = 64
-    """Width of pictures, meaning and class texts."""
+    dim: int = 64  # width of frames, meaning and class texts
     audio_dim: int = 16
     snr_video: float = 3.0
     snr_text: float = 3.0
     snr_audio: float = 3.0
-    sound_only: float = 0.2
-    """Share of the anomalous videos whose evidence lies in the sound alone."""
-    text_only: float = 0.2
-    """Share whose evidence lies in the meaning alone."""
-    jitter: float = 2.0
-    """Standard deviation, in snippets, of the sound's shift against the pictures."""
-    correlation: float = 0.7
-    """Of the noise of neighbouring snippets."""
+    sound_only: float = 0.2  # share of the anomalous videos whose evidence lies in the audio alone
+    text_only: float = 0.2  # share whose evidence lies in the meaning alone
+    jitter: float = 2.0  # standard deviation, in snippets, of the audio's shift against the frames
+    correlation: float = 0.7  # of the noise of neighbouring snippets
+    # Standard deviation of a video's constant background, each way, where that of the noise is 1
     background: float = 0.5
-    """Standard deviation of a video's constant background, each way, where that of the noise is 1."""
+    # Standard deviation that the noise has in the cosine with a class text. A segment moves that cosine by `snr_text`
+    # times as much, 0.06 by default, and over a video it spans about 0.1, as CLIP's does.
     cosine_noise: float = 0.02
-    """Standard deviation that the noise has in the cosine with a class text. A segment moves that cosine by `snr_text`
-    times as much, 0.06 by default, and over a video it spans about 0.1, as CLIP's does."""
-    scale: float = 10.0
-    """Mean length of a row of pictures, and length of a class text; that of CLIP's is about 10."""
+    scale: float = 10.0  # mean length of a row of frames, and length of a class text; that of CLIP's is about 10
 
 
 class Video(NamedTuple):
@@ -92,8 +85,7 @@ class Video(NamedTuple):
 
     name: str
     n_snippets: int
-    events: tuple[Event, ...]
-    """In frames."""
+    events: tuple[Event, ...]  # in frames
 
 
 def read_videos(annotations: Path, rng: np.random.Generator) -> tuple[list[Video], list[Video]]:
@@ -151,7 +143,7 @@ def ar_noise(shape: tuple[int, ...], correlation: float, rng: np.random.Generato
     """Noise of unit variance along axis 0, correlated with its neighbours (AR(1), stationary from the first row)."""
     steps = rng.standard_normal(shape, np.float32)
     steps[1:] *= np.sqrt(1 - correlation**2)
-    return lfilter([1.0], [1.0, -correlation], steps, axis=0).astype(np.float32)
+    return np.asarray(lfilter([1.0], [1.0, -correlation], steps, axis=0), np.float32)
 
 
 def simulate(annotations: Path, out: Path, settings: Settings) -> list[tuple[str, str]]:
@@ -159,23 +151,24 @@ def simulate(annotations: Path, out: Path, settings: Settings) -> list[tuple[str
     rng = np.random.default_rng(settings.seed)
     train, test = read_videos(annotations, rng)
     parameters = tuple((name, str(value)) for name, value in asdict(settings).items())
-    recipe = Recipe(*((("name", f"simulated {stream}"), *parameters) for stream in STREAMS))
+    video, text, audio = ((("name", f"simulated {stream}"), *parameters) for stream in STREAMS)
+    recipe = Recipe(video, text, audio)
     claim(out, recipe)
-    pictures = unit_rows(len(XD_CLASSES), settings.dim, rng)
+    frames = unit_rows(len(XD_CLASSES), settings.dim, rng)
     texts, common = np.split(unit_rows(len(XD_CLASSES) + 1, settings.dim, rng), [-1])
-    sounds = unit_rows(len(XD_CLASSES), settings.audio_dim, rng)
+    audio_classes = unit_rows(len(XD_CLASSES), settings.audio_dim, rng)
     per_unit = settings.scale / np.sqrt(settings.dim * (1 + settings.background**2))
     carriers = []
     for video in (*train, *test):
         carrier = draw_carrier(video, settings, rng)
         carriers.append((video.name, carrier))
-        by_picture, by_text, by_sound = (
+        by_frame, by_text, by_audio = (
             video if stream in CARRIERS.get(carrier, ()) else video._replace(events=()) for stream in STREAMS
         )
-        seen = per_unit * draw_stream(by_picture, pictures, settings, rng, snr=settings.snr_video)
+        seen = per_unit * draw_stream(by_frame, frames, settings, rng, snr=settings.snr_video)
         meant = common + settings.cosine_noise * draw_stream(by_text, texts, settings, rng, snr=settings.snr_text)
-        sound = draw_stream(by_sound, sounds, settings, rng, snr=settings.snr_audio, jitter=settings.jitter)
-        as_features(video, recipe.hash, seen, meant, sound).save(out / f"{video.name}__0.npz")
+        audio = draw_stream(by_audio, audio_classes, settings, rng, snr=settings.snr_audio, jitter=settings.jitter)
+        as_features(video, recipe.hash, seen, meant, audio).save(out / f"{video.name}__0.npz")
     np.save(out / "text.npy", settings.scale * texts)
     for source, copy in COPIED.items():
         shutil.copyfile(annotations / source, out / copy)
@@ -193,19 +186,15 @@ def unit_rows(n: int, dim: int, rng: np.random.Generator) -> np.ndarray:
     return np.linalg.qr(rng.standard_normal((dim, n)))[0].T.astype(np.float32)
 
 
-def as_features(video: Video, recipe_hash: str, seen: np.ndarray, meant: np.ndarray, sound: np.ndarray) -> Features:
+def as_features(video: Video, recipe_hash: str, seen: np.ndarray, meant: np.ndarray, audio: np.ndarray) -> Features:
     """The rows in the form that `extract` writes, as float16 to be small."""
     duration_s = float(video.n_snippets * SNIPPET_FRAMES / GRID_RATE)
-    clip = Clip(
-        path="", name=video.name, sha256="", size_bytes=0, container="", video_codec="", width_px=1, height_px=1,
-        native_rate=GRID_RATE, duration_s=duration_s, rotation_deg=0, pixel_aspect=GRID_RATE / GRID_RATE,
-        has_audio=True, audio_codec=None,
-    )  # fmt: skip
-    return Features(
-        clip=clip, timeline=Timeline(video.n_snippets, duration_s), recipe_hash=recipe_hash,
-        video=seen.astype(np.float16), semantic=meant.astype(np.float16), audio=sound.astype(np.float16),
-        audio_level_db=None, audio_state="heard",
-    )  # fmt: skip
+    unknown = dict.fromkeys(("path", "sha256", "container", "video_codec"), "")
+    sizes = {"size_bytes": 0, "width_px": 1, "height_px": 1, "rotation_deg": 0, "pixel_aspect": Fraction(1)}
+    times = {"native_rate": GRID_RATE, "duration_s": duration_s}
+    clip = Clip(name=video.name, has_audio=True, audio_codec=None, **unknown, **sizes, **times)
+    seen, meant, audio = (rows.astype(np.float16) for rows in (seen, meant, audio))
+    return Features(clip, Timeline(video.n_snippets, duration_s), recipe_hash, seen, meant, audio, None, "heard")
 
 
 def main() -> None:

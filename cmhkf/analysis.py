@@ -7,8 +7,6 @@ UTF-8 JSON, and loaded without pickle.
 from __future__ import annotations
 
 import json
-import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from fractions import Fraction
@@ -19,12 +17,13 @@ from typing import Any
 import numpy as np
 
 from cmhkf.errors import CheckpointError
-from cmhkf.media import Clip
+from cmhkf.files import NPZ_DAMAGE, open_npz, replacing
+from cmhkf.media.clip import Clip
+from cmhkf.media.unseen import Unseen, as_rows, from_rows
 from cmhkf.timeline import Timeline
 
 FORMAT = "cmhkf-analysis-1"
-# What reading a damaged or foreign .npz raises: NotImplementedError (a RuntimeError) for unknown compression.
-NPZ_DAMAGE = (zipfile.BadZipFile, zlib.error, KeyError, ValueError, TypeError, EOFError, OSError, RuntimeError)
+FRAME_TIMES = "timeline.frame_times_s"
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,11 +54,11 @@ class Analysis:
     class_probs: np.ndarray
     """[N, C], rows sum to 1."""
     similarity: np.ndarray
-    """[N, C] raw cosine of picture and class text (Eq. 1)."""
+    """[N, C] raw cosine of frame and class text (Eq. 1)."""
     top_classes: np.ndarray
     """[W, k] CVKA's chosen classes per window, most similar first (Eq. 3)."""
     saliency: np.ndarray
-    """[N] N * S of Eq. 5: 1.0 = average. Video-text similarity on the sound's time axis: no sound is in it."""
+    """[N] N * S of Eq. 5: 1.0 = average. Video-text similarity on the audio's time axis: no audio is in it."""
     windowed_saliency: np.ndarray
     """[N] N * S~ of Eq. 6."""
     saliency_peaks: np.ndarray
@@ -67,7 +66,7 @@ class Analysis:
     saliency_windows_s: np.ndarray
     """[P, 2] start and end in seconds of the window round each peak."""
     clip_embeddings: np.ndarray
-    """[N, 512] picture embeddings before the model."""
+    """[N, 512] frame embeddings before the model."""
     fused_embeddings: np.ndarray
     """[N, D_f] MKAF's output; zero columns when no trained head took part."""
     modality_scores: Mapping[str, np.ndarray] = field(default_factory=dict)
@@ -77,16 +76,22 @@ class Analysis:
     calibration: str = ""
     """What a score of 0.5 means, in words for people; empty where nothing was calibrated."""
     audio_level_db: np.ndarray | None = None
-    """[N] dB re full scale, floor -100; None without a sound track."""
+    """[N] dB re full scale, floor -100; None without an audio track."""
+    unseen_s: tuple[Unseen, ...] | None = ()
+    """Footage that was not seen or heard, in order of time; None where an earlier version did not look."""
+    declared_duration_s: float | None = None
+    """How long the file says that it is; None where it says nothing (a transport stream, a raw stream)."""
 
     def __post_init__(self) -> None:
         n, c = self.timeline.n_snippets, len(self.classes)
         for name, shape in {
-            "scores": (n,), "alignment_scores": (n,), "class_probs": (n, c), "similarity": (n, c),
-            "saliency": (n,), "windowed_saliency": (n,), "clip_embeddings": (n, None), "fused_embeddings": (n, None),
-            "top_classes": (len(self.timeline.windows()), None), "saliency_peaks": (None,),
-            "saliency_windows_s": (len(self.saliency_peaks), 2), "audio_level_db": (n,),
-        }.items():  # fmt: skip
+            **dict.fromkeys(("scores", "alignment_scores", "saliency", "windowed_saliency", "audio_level_db"), (n,)),
+            **dict.fromkeys(("class_probs", "similarity"), (n, c)),
+            **dict.fromkeys(("clip_embeddings", "fused_embeddings"), (n, None)),
+            "top_classes": (len(self.timeline.windows()), None),
+            "saliency_peaks": (None,),
+            "saliency_windows_s": (len(self.saliency_peaks), 2),
+        }.items():
             array = getattr(self, name)
             if array is not None:
                 object.__setattr__(self, name, _frozen(name, array, shape))
@@ -124,24 +129,27 @@ class Analysis:
                 arrays[f.name] = value
             elif isinstance(value, Mapping):
                 arrays |= {f"{f.name}.{i}": v for i, v in enumerate(value.values())}
+            elif f.name == "unseen_s":
+                header[f.name] = as_rows(value)
             elif f.name in ("clip", "timeline"):
-                header[f.name] = {k: str(v) if isinstance(v, Fraction) else v for k, v in asdict(value).items()}
+                plain = {k: v for k, v in asdict(value).items() if k != "frame_times_s"}
+                header[f.name] = {k: str(v) if isinstance(v, Fraction) else v for k, v in plain.items()}
             elif value is not None:
                 header[f.name] = value
         # The times are not stored state (the timeline gives them) but spare other programs the arithmetic.
         arrays["times_s"] = self.times_s
+        if self.timeline.frame_times_s is not None:
+            arrays[FRAME_TIMES] = self.timeline.frame_times_s
         arrays["header"] = np.frombuffer(json.dumps(header).encode(), np.uint8)
-        part = path.with_name(path.name + ".part")
-        with part.open("wb") as file:
+        with replacing(path) as part, part.open("wb") as file:
             np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
-        part.replace(path)
         return path
 
     @classmethod
     def load(cls, path: str | Path) -> Analysis:
         """Read a file written by `save`. Raises CheckpointError for anything else."""
         try:
-            with np.load(path, allow_pickle=False) as file:
+            with open_npz(path) as file:
                 header = json.loads(file["header"].tobytes())
                 if header.pop("format") != FORMAT:
                     raise CheckpointError(f"{path} is not of the format {FORMAT}; analyse the clip again")
@@ -151,15 +159,28 @@ class Analysis:
                 }
                 known = {f.name for f in fields(cls)}
                 arrays = {k: file[k] for k in file.files if k in known}
+                times = file.get(FRAME_TIMES)
             header["clip"] = Clip.from_dict(header["clip"])
             line = header["timeline"]
-            header["timeline"] = Timeline(line["n_snippets"], line["duration_s"], Fraction(line["rate"]))
+            header["timeline"] = Timeline.from_dict(line | {"frame_times_s": times})
             header["classes"] = tuple(header["classes"])
+            rows = header.get("unseen_s")
+            header["unseen_s"] = None if rows is None else from_rows(rows)
             return cls(**header, **groups, **arrays)
         except FileNotFoundError:
             raise CheckpointError(f"{path}: no such file; analyses are written by `python -m cmhkf analyze`") from None
         except NPZ_DAMAGE as error:
             raise CheckpointError(f"{path} is not a readable analysis ({error}); analyse the clip again") from error
+
+
+@dataclass(frozen=True, eq=False)
+class Growing:
+    """What is known so far of a clip that is still being read."""
+
+    analysis: Analysis
+    """Of the snippets that were read; without embeddings, cues and what-if scores."""
+    n_final: int
+    """How many of these, from the first on, are final: those of complete windows. The others are provisional."""
 
 
 def _frozen(name: str, value: Any, shape: tuple[int | None, ...]) -> np.ndarray:

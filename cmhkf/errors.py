@@ -2,11 +2,11 @@
 
 
 class CmhkfError(Exception):
-    """Base of every error raised for a reason outside the code: a file, a setting, a checkpoint, a sound track."""
+    """Base of every error raised for a reason outside the code: a file, a setting, a checkpoint, an audio track."""
 
 
 class MediaError(CmhkfError):
-    """A video cannot be read: missing, empty, no picture, damaged, or beyond the limits for untrusted files."""
+    """A video cannot be read: missing, empty, no frame, damaged, or beyond the limits for untrusted files."""
 
 
 class ConfigError(CmhkfError):

@@ -1,16 +1,30 @@
-"""Where this machine keeps what the tool writes: database, clips, analyses, cached features, checkpoints."""
+"""Where things are: what the tool writes (database, clips, analyses, cached features), and what it comes with."""
 
 import logging
 import os
 import tempfile
 from functools import cache
 from pathlib import Path
-
-from platformdirs import user_data_path
+from typing import Literal
 
 from cmhkf.errors import ConfigError
 
 log = logging.getLogger(__name__)
+
+PACKAGE = Path(__file__).resolve().parent
+
+
+def shipped(name: Literal["checkpoints", "assets/examples"]) -> Path:
+    """The folder of weights, or of example clips, that comes with the project.
+
+    A wheel carries it inside this package; a clone, a Space too, has it beside the package.
+    """
+    inside = PACKAGE / "shipped" / name
+    return inside if inside.is_dir() else PACKAGE.parent / name
+
+
+CHECKPOINTS = shipped("checkpoints")  # the models and weights that come with the project
+EXAMPLES = shipped("assets/examples")  # the example clips that come with it
 
 
 def data_home() -> Path:
@@ -20,6 +34,8 @@ def data_home() -> Path:
     """
     if named := os.environ.get("CMHKF_HOME"):
         return Path(named).expanduser()
+    from platformdirs import user_data_path
+
     usual = user_data_path("cmhkf", appauthor=False)
     return usual if can_be_written(usual) else _temporary_home(usual)
 

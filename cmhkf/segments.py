@@ -1,7 +1,5 @@
 """Score curve to flagged segments: enter and exit thresholds, gaps merged, short ones dropped, near misses apart."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -76,10 +74,10 @@ def _intervals(analysis: Analysis, threshold: float, merge_gap_s: float) -> list
     scores = analysis.scores
     leave = max(threshold - EXIT_MARGIN, threshold / 2)
     # A snippet is inside when its stretch above `leave` holds one that reaches `threshold`.
-    runs = [(a, b) for a, b in _runs(scores >= leave) if scores[a:b].max() >= threshold]
+    found = [(a, b) for a, b in runs(scores >= leave) if scores[a:b].max() >= threshold]
     starts, ends = analysis.timeline.times_s, analysis.timeline.ends_s
     merged: list[tuple[int, int]] = []
-    for a, b in runs:
+    for a, b in found:
         if merged and starts[a] - ends[merged[-1][1] - 1] < merge_gap_s:
             merged[-1] = (merged[-1][0], b)
         else:
@@ -87,7 +85,7 @@ def _intervals(analysis: Analysis, threshold: float, merge_gap_s: float) -> list
     return [_segment(analysis, a, b) for a, b in merged]
 
 
-def _runs(inside: np.ndarray) -> list[tuple[int, int]]:
+def runs(inside: np.ndarray) -> list[tuple[int, int]]:
     """Half-open index pairs of the runs of True."""
     edges = np.flatnonzero(np.diff(np.concatenate(([0], inside.astype(np.int8), [0]))))
     return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
@@ -96,18 +94,20 @@ def _runs(inside: np.ndarray) -> list[tuple[int, int]]:
 def _segment(analysis: Analysis, a: int, b: int) -> Segment:
     scores, line = analysis.scores, analysis.timeline
     peak = a + int(scores[a:b].argmax())
-    label, label_prob = strongest_class(analysis, a, b)
-    end_s = float(line.ends_s[b - 1])
-    if b == line.n_snippets:  # the last snippet stands for the frames after it too (C.1 drops fewer than 16)
-        end_s = line.duration_s
-    return Segment(
-        start_s=float(line.times_s[a]),
-        end_s=end_s,
-        peak_s=min(float(line.times_s[peak]) + line.snippet_s / 2, line.duration_s),
-        score=float(scores[peak]),
-        label=label,
-        label_prob=label_prob,
-    )
+    # The last snippet stands for the frames after it too (C.1 drops fewer than 16).
+    end_s = line.duration_s if b == line.n_snippets else float(line.ends_s[b - 1])
+    peak_s = min(float(line.middles_s[peak]), line.duration_s)
+    return Segment(float(line.times_s[a]), end_s, peak_s, float(scores[peak]), *strongest_class(analysis, a, b))
+
+
+def segment_between(analysis: Analysis, start_s: float, end_s: float) -> Segment:
+    """A part `[start_s, end_s)` of a flagged interval, described by the snippets whose middle lies in it."""
+    line = analysis.timeline
+    inside = np.flatnonzero((line.middles_s >= start_s) & (line.middles_s < end_s))
+    first = line.snippet_at(start_s)
+    a, b = (int(inside[0]), int(inside[-1]) + 1) if len(inside) else (first, first + 1)
+    whole = _segment(analysis, a, b)
+    return replace(whole, start_s=start_s, end_s=end_s, peak_s=min(max(whole.peak_s, start_s), end_s))
 
 
 def strongest_class(analysis: Analysis, a: int, b: int) -> tuple[str, float]:

@@ -13,16 +13,21 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from fakes import make_video
+from fakes import FakeAnalyzer, made_up, make_video
+from media_factory import ffmpeg
+
+from app.clips.store import Store
+from app.settings import Settings
+from cmhkf.media.clip import probe
 
 TESTS = Path(__file__).parent
 SECONDS = 20
 STARTUP_S = 180  # the promise is 15 s on an idle machine; others may be at work on this one
 WAIT_MS = 60_000  # likewise
-CHROMIUM_ARGS = [
-    "--no-sandbox", "--autoplay-policy=no-user-gesture-required", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--no-first-run", "--disable-gpu",
-]  # fmt: skip
+CHROMIUM_ARGS = """--no-sandbox --autoplay-policy=no-user-gesture-required --disable-background-networking
+--disable-component-update --disable-sync --no-first-run --disable-gpu --disable-audio-output"""
+# The narrowest screen is where things do not fit; the others run with -m slow.
+SCREENS = [pytest.param(1440, 900, marks=pytest.mark.slow), pytest.param(1024, 768, marks=pytest.mark.slow), (390, 844)]
 # Drags the threshold in 20 steps; milliseconds of each, from the pointer's move to the paint of the new cut.
 DRAG = """async () => {
   const handle = document.querySelector('.rv-threshold');
@@ -65,7 +70,7 @@ class Server:
 
     def start(self):
         self.log = (self.home / "server.log").open("ab")
-        command = [sys.executable, str(self.SCRIPT), "--port", str(self.port), *self.arguments()]
+        command = [*self.command(), "--port", str(self.port), *self.arguments()]
         self.process = subprocess.Popen(
             command, stdout=self.log, stderr=subprocess.STDOUT, env=self.environment(), cwd=TESTS.parent
         )
@@ -86,6 +91,9 @@ class Server:
                 assert time.monotonic() < end, self.said()
                 time.sleep(0.1)
 
+    def command(self):
+        return [sys.executable, str(self.SCRIPT)]
+
     def arguments(self):
         return ["--home", str(self.home)]
 
@@ -101,29 +109,51 @@ class Server:
         return (self.home / "server.log").read_text()
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    made = Server(tmp_path_factory.mktemp("home"))
+def serving(home, kind=Server):
+    """A server for a fixture, stopped afterwards; nothing may have gone wrong in it."""
+    made = kind(home)
     yield made
     made.stop()
     assert "Traceback" not in made.said()
 
 
+@pytest.fixture(scope="session")
+def server(tmp_path_factory):
+    """One for all tests that need no empty library."""
+    yield from serving(tmp_path_factory.mktemp("home"))
+
+
+def keep(server, file, analyse=lambda clip: made_up(clip, FakeAnalyzer())):
+    """Put a file and its analysis into the server's home as if made before: its SHA-256, and the analysis's id."""
+    store = Store(server.home, Settings(home=server.home).store_url)
+    clip = store.add_clip(probe(file), file.name, move=False)
+    return clip.sha256, store.save(analyse(clip))
+
+
+@pytest.fixture(scope="session")
+def footage(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("footage")
+    return [
+        make_video(folder / "corridor.mp4", seconds=SECONDS),
+        make_video(folder / "yard <b>bold ${alert(1)}.mp4", seconds=5),
+        make_video(folder / "old.avi", seconds=6, codec="mpeg4", sound=False),
+    ]
+
+
 @pytest.fixture(scope="module")
-def clips(tmp_path_factory):
+def clips(footage, tmp_path_factory, request):
+    """Files of the module's own, which the server has not seen: their titles differ."""
     folder = tmp_path_factory.mktemp("clips")
-    return {
-        "main": make_video(folder / "corridor.mp4", seconds=SECONDS),
-        "slow": make_video(folder / "yard <b>bold ${alert(1)}.mp4", seconds=5),
-        "old": make_video(folder / "old.avi", seconds=6, codec="mpeg4", sound=False),
-    }
+    for file in footage:
+        ffmpeg("-i", file, "-c", "copy", "-metadata", f"title={request.module.__name__}", folder / file.name)
+    return dict(zip(("main", "slow", "old"), (folder / file.name for file in footage), strict=True))
 
 
 def chromium_path():
     return shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def browser():
     chromium = chromium_path()
     if chromium is None:
@@ -134,16 +164,26 @@ def browser():
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        made = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_ARGS)
+        made = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_ARGS.split())
         yield made
         made.close()
 
 
 class Watched:
-    """A page, and everything that must not happen on it."""
+    """A page, and everything that must not happen on it.
+
+    A page that is closed leaves its context, with the server's files and the compiled scripts, to the next one, but
+    nothing of what it stored there.
+    """
+
+    IDLE: dict[str, list] = {}  # contexts by the server's address
 
     def __init__(self, browser, server, width=1440, height=900):
-        self.page = browser.new_page(viewport={"width": width, "height": height})
+        self.idle = self.IDLE.setdefault(server.url, [])
+        self.page = (self.idle.pop() if self.idle else browser.new_context()).new_page()
+        self.page.set_viewport_size({"width": width, "height": height})
+        stored = {"origin": server.url.rstrip("/"), "storageTypes": "local_storage"}
+        self.page.context.new_cdp_session(self.page).send("Storage.clearDataForOrigin", stored)
         self.page.set_default_timeout(WAIT_MS)
         self.faults = []
         self.page.on("pageerror", lambda e: self.faults.append(f"page error: {e}"))
@@ -151,6 +191,19 @@ class Watched:
         self.page.on("dialog", lambda d: self.faults.append(f"dialog: {d.message}") or d.dismiss())
         self.page.on("response", lambda r: r.status >= 400 and self.faults.append(f"{r.status} {r.url}"))
         self.page.on("request", lambda r: self.leaves(r.url, server.url) and self.faults.append(f"left: {r.url}"))
+
+    def __getattr__(self, name):
+        """All that the page itself can do."""
+        return getattr(self.page, name)
+
+    def close(self):
+        self.page.close()
+        self.idle.append(self.page.context)
+
+    def end(self):
+        """Close the page; nothing may have gone wrong on it."""
+        self.close()
+        assert self.faults == [], self.faults
 
     @staticmethod
     def leaves(url, home):
@@ -179,21 +232,49 @@ class Watched:
         self.page.wait_for_selector('.rv:not([data-view="loading"])')
         self.page.set_input_files(".rv-file", str(file))
 
-    def confirm_first(self, file):
-        """Bring a clip in, wait for its analysis, and confirm its first segment."""
+    def bring(self, file):
+        """Upload a clip and wait for its analysis."""
         self.upload(file)
         self.wait_result()
+
+    def confirm_first(self, file):
+        """Bring a clip in and confirm its first segment."""
+        self.bring(file)
         press(self, "n", "c")
         wait_ack(self, "Confirmed")
+
+
+def opened_on(browser, server, file, width=1440, height=900):
+    """A page on which a file was brought in."""
+    made = Watched(browser, server, width, height)
+    made.goto(server.url)
+    made.bring(file)
+    return made
+
+
+def address_of(browser, server, file):
+    """Bring a clip in, and return the address that shows it."""
+    made = opened_on(browser, server, file)
+    made.wait_for_url("**analysis=*")
+    address = made.url.split("&t=")[0]
+    made.close()
+    return address
 
 
 @pytest.fixture
 def watched(browser, server):
     made = Watched(browser, server)
-    made.page.goto(server.url)
+    made.goto(server.url)
     yield made
-    made.page.close()
-    assert made.faults == [], made.faults
+    made.end()
+
+
+@pytest.fixture(scope="module")
+def reviewed(browser, server, clips):
+    """The main clip, analysed, on a page that the tests of a file share."""
+    made = opened_on(browser, server, clips["main"])
+    yield made
+    made.close()
 
 
 @pytest.fixture
@@ -205,35 +286,34 @@ def at(browser, server, analysed, request):
 
     def open_page(name=mine, more="&t=0", width=1440, height=900):
         watched = Watched(browser, server, width, height)
-        watched.page.add_init_script(
+        watched.add_init_script(
             f"localStorage.getItem('cmhkf-reviewer') ?? localStorage.setItem('cmhkf-reviewer', {name!r})"
         )
-        watched.page.goto(analysed + more)
+        watched.goto(analysed + more)
         watched.wait_result()
         pages.append(watched)
         return watched
 
     yield open_page
     for watched in pages:
-        watched.page.close()
-        assert watched.faults == [], watched.faults
+        watched.end()
 
 
 def press(watched, *keys):
     for key in keys:
-        watched.page.keyboard.press(key)
+        watched.keyboard.press(key)
 
 
 def wait_ack(watched, words):
-    watched.page.wait_for_function("w => document.querySelector('.rv-ack').textContent.includes(w)", arg=words)
+    watched.wait_for_function("w => document.querySelector('.rv-ack').textContent.includes(w)", arg=words)
 
 
 def states(watched):
-    return watched.page.evaluate("[...document.querySelectorAll('.rv-flagged tr')].map(r => r.dataset.state)")
+    return watched.evaluate("[...document.querySelectorAll('.rv-flagged tr')].map(r => r.dataset.state)")
 
 
 def current(watched):
-    return watched.page.evaluate(
+    return watched.evaluate(
         "[...document.querySelectorAll('.rv-table tr[data-id]')].findIndex(r => r.getAttribute('aria-current'))"
     )
 
@@ -245,6 +325,6 @@ def violations(page):
 
 
 def click_axis(opened, share):
-    box = opened.page.locator(".rv-hit").bounding_box()
-    opened.page.mouse.click(box["x"] + box["width"] * share, box["y"] + box["height"] * 0.5)
+    box = opened.locator(".rv-hit").bounding_box()
+    opened.mouse.click(box["x"] + box["width"] * share, box["y"] + box["height"] * 0.5)
     return box["x"] + box["width"] * share

@@ -1,11 +1,8 @@
-"""A clip with many segments, analysed before the page is started."""
+"""A clip with many segments, analysed before; a module that imports `busy_address` opens it with `at`."""
 
 import pytest
-from browser import Server
+from browser import keep
 from fakes import FakeAnalyzer, made_up, make_video
-
-from app.store import Store
-from cmhkf.media import probe
 
 SEGMENT_S = 4  # one segment in the middle of every four seconds
 CLASSES = ("fighting", "car accident", "fighting", "riot", "car accident", "fighting")
@@ -14,16 +11,14 @@ INDEX = {"fighting": 1, "riot": 3, "car accident": 5}
 
 
 @pytest.fixture(scope="module")
-def busy(tmp_path_factory):
-    """The page over a clip of 24 s, whose six segments `CLASSES` and `PEAKS` describe; and the clip's SHA-256."""
-    home = tmp_path_factory.mktemp("home")
-    store = Store(home, f"sqlite:///{home / 'review.sqlite3'}")
-    video = make_video(home / "plaza.mp4", seconds=SEGMENT_S * len(CLASSES))
-    clip = store.add_clip(probe(str(video)), "plaza.mp4", move=True)
-    n = len(CLASSES)
+def busy(server, tmp_path_factory, request):
+    """The SHA-256 of a clip of 24 s, the module's own, whose six segments `CLASSES` and `PEAKS` describe."""
+    n, title = len(CLASSES), ("-metadata", f"title={request.module.__name__}")
+    video = make_video(tmp_path_factory.mktemp("busy") / "plaza.mp4", seconds=SEGMENT_S * n, options=title)
     bumps = [(INDEX[c], (i + 0.5) / n, 0.17 / n, peak) for i, (c, peak) in enumerate(zip(CLASSES, PEAKS, strict=True))]
-    store.save(made_up(clip, FakeAnalyzer(), bumps))
-    made = Server(home)
-    yield made, clip.sha256
-    made.stop()
-    assert "Traceback" not in made.said()
+    return keep(server, video, lambda clip: made_up(clip, FakeAnalyzer(), bumps))[0]
+
+
+@pytest.fixture(scope="module", name="analysed")
+def busy_address(server, busy):
+    return f"{server.url}?clip={busy}"

@@ -1,8 +1,11 @@
 """Tiny encoders whose rows can be predicted, in place of networks."""
 
 import numpy as np
+import open_clip
+import torch
 
-from cmhkf.encoders import AudioRows, Encoders, FrameSampling, VideoRows
+from cmhkf.encoders.protocols import AudioRows, Encoders, VideoRows
+from cmhkf.media.sampling import FrameSampling
 
 SEMANTIC = np.eye(4, dtype=np.float32)
 
@@ -62,3 +65,11 @@ class Loudness:
 
 def fake_encoders(**changes):
     return Encoders(**{"name": "fake", "video": MeanColour(), "text": Axes(), "audio": Loudness()} | changes)
+
+
+def text_tower(layers=1):
+    """CLIP with the text tower's true width and context, few layers deep, and next to no image tower."""
+    torch.manual_seed(1)
+    picture = {"image_size": 32, "patch_size": 16, "width": 64, "layers": 1}
+    text = {"context_length": 77, "vocab_size": 49408, "width": 512, "heads": 8, "layers": layers}
+    return open_clip.CLIP(512, picture, text, quick_gelu=True).eval()

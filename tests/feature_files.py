@@ -5,9 +5,9 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from cmhkf.config import Recipe
-from cmhkf.features import Features
-from cmhkf.folders import write_recipe
+from cmhkf.features.extract import Features
+from cmhkf.features.folders import write_recipe
+from cmhkf.features.recipe import Recipe
 from cmhkf.timeline import Timeline
 
 RECIPE = Recipe(video=(("name", "v"),), text=(("name", "t"),), audio=(("name", "a"),))
@@ -29,10 +29,20 @@ def write_npy(folder, name, n, *, crops=(0,), width=512, sound=None, dtype=np.fl
 
 def write_own(folder, name, n, *, crops=(0,), sound=True, recipe=RECIPE):
     for crop in crops:
-        Features(
-            clip=SimpleNamespace(), timeline=Timeline(n, n * 2 / 3, Fraction(24)), recipe_hash=recipe.hash,
-            video=rows(n, 6, crop), semantic=rows(n, 4, crop), audio=rows(n, 3) if sound else None,
-            audio_level_db=None, audio_state="heard", cues={"motion": np.zeros(n, np.float32)},
-        ).save(folder / f"{name}__{crop}.npz")  # fmt: skip
+        line, heard = Timeline(n, n * 2 / 3, Fraction(24)), rows(n, 3) if sound else None
+        seen = rows(n, 6, crop), rows(n, 4, crop), heard, None, "heard", {"motion": np.zeros(n, np.float32)}
+        Features(SimpleNamespace(sha256=""), line, recipe.hash, *seen).save(folder / f"{name}__{crop}.npz")
     write_recipe(folder, recipe)
+    return folder
+
+
+def annotate(folder, events):
+    """XD-Violence's two files of annotations, without and with classes, of {video: [(code, start, end)]}."""
+    for file, tells in (("annotations.txt", False), ("annotations_multiclasses.txt", True)):
+        lines = [
+            " ".join([name, *(f"{code} {start} {end}" if tells else f"{start} {end}" for code, start, end in found)])
+            for name, found in events.items()
+            if found
+        ]
+        (folder / file).write_text("\n".join(lines))
     return folder

@@ -4,13 +4,15 @@ import subprocess
 import wave
 from collections.abc import Sequence
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 
 import av
 import imageio_ffmpeg
 import numpy as np
 
-from cmhkf.encoders import FrameSampling
+from cmhkf.media.clip import Clip, probe
+from cmhkf.media.sampling import FrameSampling
 
 SIDE = 64  # pixels of a numbered picture
 BITS = 10
@@ -59,11 +61,23 @@ def constant(rate: Fraction | int, n: int) -> list[Fraction]:
     return [Fraction(k) / rate for k in range(n)]
 
 
-def ffmpeg(*arguments: str | Path) -> None:
-    """Run the ffmpeg that imageio-ffmpeg brings."""
-    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-y", "-loglevel", "error", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+def ffmpeg(*arguments: str | Path, stdin: bytes | None = None) -> None:
+    """Run the ffmpeg that imageio-ffmpeg brings; text that begins with "-" may hold several of its words."""
+    words = [w for a in arguments for w in (a.split() if isinstance(a, str) and a.startswith("-") else [str(a)])]
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-y", "-loglevel", "error", *words]
+    done = subprocess.run(command, input=stdin, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+
+
+@cache
+def _probed(path: Path, stamp: tuple[int, int]) -> Clip:
+    return probe(path)
+
+
+def probed(path: Path) -> Clip:
+    """`probe` of a file that several tests look at: the child process is started once."""
+    about = Path(path).stat()
+    return _probed(path, (about.st_size, about.st_mtime_ns))
 
 
 def write_wav(path: Path, samples: np.ndarray, rate_hz: int = 44_100) -> Path:

@@ -1,8 +1,11 @@
-"""A tiny reverse proxy that serves another server under a sub-path, as those in front of Spaces and intranets do."""
+"""A tiny reverse proxy that serves another server under a sub-path, as those in front of Spaces and intranets do; and a
+server of files."""
 
 import http.client
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import contextmanager
+from functools import partial
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
 HOP = ("connection", "transfer-encoding", "keep-alive", "host")
@@ -57,3 +60,19 @@ def handler(netloc, prefix, outside):
             pass
 
     return Handler
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    """Serves files and says nothing of it."""
+
+    def log_message(self, *args):
+        pass
+
+
+@contextmanager
+def served(folder, kind=Quiet):
+    """The port at which a folder is served."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(kind, directory=str(folder))) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_port
+        server.shutdown()

@@ -1,5 +1,7 @@
 """Analysis: validated, read-only, and equal after a round trip through its file."""
 
+import json
+import pickle
 from dataclasses import fields
 
 import numpy as np
@@ -7,29 +9,31 @@ import pytest
 from analyses import make_analysis
 
 from cmhkf import Analysis, CheckpointError
+from cmhkf.media.unseen import Unseen
 
 
-def test_round_trip_keeps_every_field(tmp_path):
-    analysis = make_analysis(np.linspace(0, 1, 300))
-    again = Analysis.load(analysis.save(tmp_path / "a.npz"))
+def kept(analysis, folder):
+    return Analysis.load(analysis.save(folder / "a.npz"))
+
+
+def sent(analysis, folder):
+    """As between processes."""
+    return pickle.loads(pickle.dumps(analysis))
+
+
+@pytest.mark.parametrize("again", [kept, sent])
+@pytest.mark.parametrize("mute", [{}, {"audio_level_db": None, "modality_scores": {}, "cues": {}}])
+def test_a_round_trip_keeps_every_field(tmp_path, again, mute):
+    analysis = make_analysis(np.linspace(0, 1, 300), **mute)
+    other = again(analysis, tmp_path)
     for f in fields(Analysis):
-        before, after = getattr(analysis, f.name), getattr(again, f.name)
-        if isinstance(before, np.ndarray):
-            assert before.dtype == after.dtype
-            np.testing.assert_array_equal(before, after)
-        elif f.name in ("modality_scores", "cues"):
-            assert list(before) == list(after)
-            for key in before:
-                np.testing.assert_array_equal(before[key], after[key])
-        else:
-            assert before == after, f.name
-
-
-def test_no_sound_round_trip(tmp_path):
-    analysis = make_analysis([0.5, 0.5], audio_level_db=None, modality_scores={}, cues={})
-    again = Analysis.load(analysis.save(tmp_path / "a.npz"))
-    assert again.audio_level_db is None
-    assert dict(again.cues) == {}
+        one, two = getattr(analysis, f.name), getattr(other, f.name)
+        for x, y in [(one[k], two[k]) for k in one] if f.name in ("modality_scores", "cues") else [(one, two)]:
+            np.testing.assert_array_equal(x, y, err_msg=f.name, strict=isinstance(x, np.ndarray))
+    assert (list(other.cues), list(other.modality_scores)) == (list(analysis.cues), list(analysis.modality_scores))
+    assert not other.scores.flags.writeable
+    with pytest.raises(TypeError):
+        other.cues["new"] = analysis.scores
 
 
 def test_the_file_needs_no_pickle_and_holds_times(tmp_path):
@@ -47,6 +51,19 @@ def test_arrays_are_read_only_copies():
         analysis.scores[0] = 1
     with pytest.raises(TypeError):
         analysis.cues["motion"] = scores
+
+
+def test_what_was_not_seen_is_saved_and_an_older_file_says_that_it_does_not_know(tmp_path):
+    unseen = (Unseen(1.5, 2.25, "damaged"), Unseen(17.3, 33.7, "cut off"))
+    path = make_analysis([0.1, 0.2], unseen_s=unseen, declared_duration_s=33.7).save(tmp_path / "a.npz")
+    loaded = Analysis.load(path)
+    assert (loaded.unseen_s, loaded.declared_duration_s) == (unseen, 33.7)
+    with np.load(path) as file:
+        arrays = dict(file)
+    header = json.loads(arrays["header"].tobytes())
+    del header["unseen_s"], header["declared_duration_s"]
+    np.savez(path, **arrays | {"header": np.frombuffer(json.dumps(header).encode(), np.uint8)})
+    assert (Analysis.load(path).unseen_s, Analysis.load(path).declared_duration_s) == (None, None)
 
 
 @pytest.mark.parametrize(
@@ -85,6 +102,17 @@ def test_a_wrong_byte_anywhere_is_refused_or_harmless(tmp_path):
         except CheckpointError:
             refused += 1
     assert refused > 100
+
+
+def test_a_file_that_would_unpack_to_far_more_is_refused_unread(tmp_path, monkeypatch):
+    path = make_analysis([0.1, 0.2]).save(tmp_path / "a.npz")
+    with np.load(path) as file:
+        np.savez_compressed(path, **dict(file) | {"saliency": np.zeros(10_000_000)})
+    assert path.stat().st_size < 100_000
+    monkeypatch.setattr("cmhkf.files.MOST_NPZ_BYTES", 50_000_000)
+    monkeypatch.setattr("numpy.load", None)  # nothing is read
+    with pytest.raises(CheckpointError, match=r"a\.npz is not a readable .* unpack to 80,.* more than the 50,000,000"):
+        Analysis.load(path)
 
 
 def test_missing_file_and_foreign_npz(tmp_path):

@@ -7,14 +7,16 @@ import pytest
 import torch
 from analyses import make_clip
 from fake_encoders import SEMANTIC, fake_encoders
+from training_sets import untrained
 
 from cmhkf import CheckpointError, RecipeMismatch, load
-from cmhkf.analyzer import Analyzer, to_512
-from cmhkf.checkpoint import load_checkpoint, save_checkpoint
-from cmhkf.config import AudioConfig, CvkaConfig, ModelConfig
+from cmhkf.analysis import Growing
+from cmhkf.analyzer import Analyzer, Growth, to_512
 from cmhkf.errors import DataError
-from cmhkf.features import Features
-from cmhkf.model import build_model
+from cmhkf.features.extract import Features, Part
+from cmhkf.model.build import build_model
+from cmhkf.model.checkpoint import load_checkpoint
+from cmhkf.model.config import CvkaConfig, ModelConfig
 from cmhkf.timeline import Timeline
 
 CLASSES = ("normal", "fighting", "explosion")
@@ -25,17 +27,12 @@ def make_features(n, *, sound=True, seed=0):
     rng = np.random.default_rng(seed)
     semantic = rng.normal(size=(n, 4)).astype(np.float32)
     semantic /= np.linalg.norm(semantic, axis=1, keepdims=True)
-    return Features(
-        clip=make_clip(),
-        timeline=Timeline(n, n * 2 / 3),
-        recipe_hash="x",
-        video=rng.normal(size=(n, 4)).astype(np.float32),
-        semantic=semantic,
-        audio=rng.normal(size=(n, 2)).astype(np.float32) if sound else None,
-        audio_level_db=np.full(n, -20, np.float32) if sound else None,
-        audio_state="heard" if sound else "no sound track",
-        cues={"brightness": rng.random(n).astype(np.float32)} | ({"loud": rng.random(n)} if sound else {}),
-    )
+    video = rng.normal(size=(n, 4)).astype(np.float32)
+    heard = (None, None, "no sound track")
+    if sound:
+        heard = (rng.normal(size=(n, 2)).astype(np.float32), np.full(n, -20, np.float32), "heard")
+    cues = {"brightness": rng.random(n).astype(np.float32)} | ({"loud": rng.random(n)} if sound else {})
+    return Features(make_clip(), Timeline(n, n * 2 / 3), "x", video, semantic, *heard, cues)
 
 
 def analyse(analyzer, features):
@@ -44,13 +41,8 @@ def analyse(analyzer, features):
 
 @pytest.fixture
 def checkpoint(tmp_path):
-    torch.manual_seed(0)
-    analyzer = Analyzer(fake_encoders(), CONFIG, name="x")
-    path = save_checkpoint(
-        tmp_path / "m.safetensors", build_model(CONFIG), recipe=analyzer.recipe, text_features=SEMANTIC[:3],
-        name="tiny", provenance={}, metrics={},
-    )  # fmt: skip
-    return load_checkpoint(path)
+    recipe = Analyzer(fake_encoders(), CONFIG, name="x").recipe
+    return load_checkpoint(untrained(tmp_path / "m.safetensors", CONFIG, recipe, texts=SEMANTIC[:3]))
 
 
 def test_untrained_score_is_one_minus_p_normal():
@@ -63,8 +55,7 @@ def test_untrained_score_is_one_minus_p_normal():
     np.testing.assert_allclose(analysis.scores, 1 - analysis.class_probs[:, 0], atol=1e-6)
     assert not analysis.trained
     assert "untrained" in analysis.score_source
-    assert analysis.fused_embeddings.shape == (40, 0)
-    assert analysis.saliency.mean() == pytest.approx(1, abs=1e-5)
+    assert (analysis.fused_embeddings.shape, analysis.saliency.mean()) == ((40, 0), pytest.approx(1, abs=1e-5))
 
 
 @pytest.mark.parametrize("n", [1, 255, 256, 257, 512, 5000])
@@ -72,17 +63,14 @@ def test_windows_of_256_are_seen_apart(n):
     features = make_features(n)
     analysis = analyse(Analyzer(fake_encoders(), CONFIG, name="zero-shot"), features)
     slices = features.timeline.windows()
-    assert len(slices) == -(-n // 256)
-    assert analysis.top_classes.shape == (len(slices), 2)
+    assert (len(slices), analysis.top_classes.shape) == (-(-n // 256), (len(slices), 2))
     for window, chosen in zip(slices, analysis.top_classes, strict=True):
-        sums = analysis.similarity[window].sum(axis=0)
-        assert list(chosen) == list(np.argsort(-sums)[:2])
+        assert list(chosen) == list(np.argsort(-analysis.similarity[window].sum(axis=0))[:2])
         assert analysis.saliency[window].mean() == pytest.approx(1, abs=1e-4)
         peaks = [p for p in analysis.saliency_peaks if window.start <= p < window.stop]
         assert len(peaks) == (window.stop - window.start) // 16 + 1
     spans = analysis.saliency_windows_s
-    widths = np.rint((spans[:, 1] - spans[:, 0]) * 1.5).astype(int)
-    assert widths.max() <= 5
+    assert np.rint((spans[:, 1] - spans[:, 0]) * 1.5).astype(int).max() <= 5
     assert (spans[:, 0] <= features.timeline.times_s[analysis.saliency_peaks]).all()
     assert (spans[:, 1] > features.timeline.times_s[analysis.saliency_peaks]).all()
 
@@ -91,21 +79,19 @@ def test_cues_make_the_score_where_an_encoder_set_says_so():
     def mean_cue(video, cues):
         return np.mean(list(cues.values()), axis=0)
 
-    encoders = fake_encoders(cue_score=mean_cue, sound_cues=frozenset({"loud"}))
+    encoders = fake_encoders(cue_score=mean_cue, audio_cues=frozenset({"loud"}))
     features = make_features(30)
     analysis = analyse(Analyzer(encoders, CONFIG, name="demo"), features)
     np.testing.assert_allclose(analysis.scores, (features.cues["brightness"] + features.cues["loud"]) / 2)
     np.testing.assert_allclose(analysis.modality_scores["without_audio"], features.cues["brightness"])
     assert "cues" in analysis.score_source
     silent = analyse(Analyzer(encoders, CONFIG, name="demo"), make_features(30, sound=False))
-    assert dict(silent.modality_scores) == {}
-    assert silent.modalities == "VT"
+    assert (dict(silent.modality_scores), silent.modalities) == ({}, "VT")
 
 
 def test_trained_scores_are_the_models(checkpoint):
     features = make_features(300)
-    analyzer = Analyzer(fake_encoders(), CONFIG, name="x", checkpoint=checkpoint)
-    analysis = analyse(analyzer, features)
+    analysis = analyse(Analyzer(fake_encoders(), CONFIG, name="x", checkpoint=checkpoint), features)
     model = build_model(CONFIG).eval()
     model.load_state_dict(checkpoint.state)
     with torch.inference_mode():
@@ -119,35 +105,81 @@ def test_trained_scores_are_the_models(checkpoint):
             np.testing.assert_allclose(analysis.class_probs[window], out.class_probs[0], atol=1e-6)
             np.testing.assert_allclose(analysis.windowed_saliency[window], out.windowed_saliency[0], atol=1e-5)
     assert analysis.trained
-    assert analysis.modalities == "VAT"
-    assert analysis.model_id == f"x@{checkpoint.sha256[:12]}"
+    assert (analysis.modalities, analysis.model_id) == ("VAT", f"x@{checkpoint.sha256[:12]}")
     assert analysis.fused_embeddings.shape == (300, 16)
     assert set(analysis.modality_scores) == {"without_audio", "without_text"}
     for what_if in analysis.modality_scores.values():
         assert np.abs(what_if - analysis.scores).max() > 1e-6
 
 
+CURVES = ("scores", "alignment_scores", "class_probs", "similarity", "saliency", "windowed_saliency", "audio_level_db")
+
+
+def part_of(features, first, stop):
+    rows = slice(first, stop)
+    cut = {name: getattr(features, name)[rows] for name in ("video", "semantic", "audio", "audio_level_db")}
+    cues = {name: cue[rows] for name, cue in features.cues.items()}
+    line = Timeline(stop - first, (stop - first) * 2 / 3)
+    return Part(first, replace(features, timeline=line, cues=cues, **cut))
+
+
+@pytest.mark.parametrize("trained", [True, False])
+def test_a_result_grows_and_its_complete_windows_are_final(checkpoint, trained):
+    """Oracle: the analysis of as many snippets, and at last of all, bit by bit."""
+    analyzer = Analyzer(fake_encoders(), CONFIG, name="x", checkpoint=checkpoint if trained else None)
+    features = replace(make_features(700), recipe_hash=analyzer.recipe_hash)
+    final, growth = analyzer.analyze_features(features), Growth(analyzer, begun=0.0)
+    for first, stop, n_final in [
+        (0, 5, 0),
+        (0, 250, 0),
+        (0, 256, 256),
+        (256, 300, 256),
+        (256, 512, 512),
+        (512, 600, 512),
+    ]:
+        growing = growth.take(part_of(features, first, stop))
+        assert (growing.n_final, growing.analysis.n_snippets) == (n_final, stop)
+        here = analyzer.analyze_features(replace(part_of(features, 0, stop).features, recipe_hash=analyzer.recipe_hash))
+        for name in CURVES:
+            np.testing.assert_array_equal(getattr(growing.analysis, name), getattr(here, name))
+            np.testing.assert_array_equal(getattr(growing.analysis, name)[:n_final], getattr(final, name)[:n_final])
+        for name in ("saliency_peaks", "saliency_windows_s", "top_classes"):
+            np.testing.assert_array_equal(getattr(growing.analysis, name), getattr(here, name))
+        assert (growing.analysis.modalities, growing.analysis.model_id) == (final.modalities, final.model_id)
+
+
+def test_a_score_that_looks_at_the_whole_clip_is_never_final_before_its_end():
+    encoders = fake_encoders(cue_score=lambda video, cues: cues["brightness"] / cues["brightness"].max())
+    analyzer = Analyzer(encoders, CONFIG, name="demo")
+    assert Growth(analyzer, begun=0.0).take(part_of(make_features(300), 0, 256)).n_final == 0
+
+
+def test_the_analysis_does_not_depend_on_what_was_told_before(checkpoint, clip_file, monkeypatch, tmp_path):
+    monkeypatch.setattr("cmhkf.features.extract.PART_EVERY_S", 0.0)
+    monkeypatch.setattr("cmhkf.features.extract.PART_SHARE", 1e9)
+    found = []
+    for growing in (False, True):
+        encoders = fake_encoders()
+        encoders.video.block = 2
+        analyzer = Analyzer(encoders, CONFIG, name="x", checkpoint=checkpoint, cache_dir=tmp_path / str(growing))
+        *steps, analysis = analyzer.steps(clip_file, growing=growing)
+        told = [step.analysis.n_snippets for step in steps if isinstance(step, Growing)]
+        assert told == ([2, 4, 6, 8] if growing else [])
+        found.append(analysis)
+        assert analyzer.analyze(clip_file).scores.tolist() == analysis.scores.tolist()
+    plain, grown = found
+    for name in (*CURVES, "clip_embeddings", "fused_embeddings", "top_classes", "saliency_peaks"):
+        np.testing.assert_array_equal(getattr(plain, name), getattr(grown, name))
+    for group in ("cues", "modality_scores"):
+        for name, values in getattr(plain, group).items():
+            np.testing.assert_array_equal(getattr(grown, group)[name], values)
+
+
 def test_a_trained_model_serves_clips_without_sound(checkpoint):
     analysis = analyse(
         Analyzer(fake_encoders(), CONFIG, name="x", checkpoint=checkpoint), make_features(20, sound=False)
     )
-    assert analysis.modalities == "VT"
-    assert set(analysis.modality_scores) == {"without_text"}
-
-
-def test_streaming_sound_crosses_windows(checkpoint):
-    """With `audio.stream` the BiLSTM sees the whole clip, so a change in the second window reaches the first."""
-    config = replace(CONFIG, audio=AudioConfig(stream=True))
-    streaming = replace(checkpoint, config=config)
-    features = make_features(300)
-    changed = replace(features, audio=features.audio.copy())
-    changed.audio[256:] += 3
-
-    def first_window(checkpoint, features):
-        return analyse(Analyzer(fake_encoders(), CONFIG, name="x", checkpoint=checkpoint), features).scores[:256]
-
-    assert np.abs(first_window(streaming, features) - first_window(streaming, changed)).max() > 1e-6
-    np.testing.assert_array_equal(first_window(checkpoint, features), first_window(checkpoint, changed))
+    assert (analysis.modalities, set(analysis.modality_scores)) == ("VT", {"without_text"})
 
 
 def test_a_checkpoint_refuses_features_of_another_recipe(checkpoint):

@@ -1,31 +1,26 @@
 """What the library lists, what a removal leaves behind (nothing), and the sweep of old clips, on real files."""
 
 import os
-import pickle
 import time
-from dataclasses import fields, replace
 from datetime import datetime, timedelta, timezone
-from types import SimpleNamespace
 
-import numpy as np
 import pytest
 from analyses import make_analysis, make_clip
-from fakes import FakeAnalyzer, make_video
+from fakes import FakeAnalyzer, brought, make_video, open_workspace, until, wait
+from media_factory import probed
 from sqlalchemy import create_engine, inspect, text
-from test_app_desk import wait
+from test_app_clips_jobs import iter_of
 
-from app.desk import Desk
-from app.jobs import Jobs
-from app.library import Library
-from app.library_asks import LibraryAsks, sweep_now_and_then
+from app.clips.jobs import JobQueue
+from app.clips.store import NotFoundError
+from app.clips.workspace import Cut
+from app.library import sweep_now_and_then
+from app.review.reviews import Decision
 from app.settings import Settings, parse_settings
-from app.store import NotFoundError
+from app.web.api import Api
+from app.web.page import Page
 from cmhkf import CmhkfError, ConfigError, MediaError, flag_segments
-
-
-@pytest.fixture(scope="module")
-def clip_file(tmp_path_factory):
-    return make_video(tmp_path_factory.mktemp("clips") / "corridor.mp4", seconds=6)
+from cmhkf.media.unseen import Unseen
 
 
 @pytest.fixture(scope="module")
@@ -33,128 +28,104 @@ def other_file(tmp_path_factory):
     return make_video(tmp_path_factory.mktemp("clips") / "yard.mp4", seconds=3)
 
 
-@pytest.fixture
-def analyzer():
-    return FakeAnalyzer()
+def analysed(workspace, file):
+    sha256 = brought(workspace, file, file.name)
+    wait(workspace.analyse(sha256))
+    return sha256
 
 
-def open_desk(home, analyzer, **settings):
-    return Desk(Settings(home=home, **settings), lambda model: analyzer)
+def listed(page):
+    return page.handlers()["library"]({})["library"]
 
 
-@pytest.fixture
-def desk(tmp_path, analyzer):
-    made = open_desk(tmp_path / "home", analyzer)
-    yield made
-    made.close()
-
-
-def analysed(desk, file):
-    clip = desk.add(file, file.name, move=False)
-    wait(desk.analyse(clip.sha256))
-    return clip.sha256
-
-
-def only(library):
-    (entry,) = library.listing()["library"]
+def only(page):
+    (entry,) = listed(page)
     return entry
 
 
-class Notes:
-    """What the review keeps, as far as the library asks for it."""
-
-    def __init__(self):
-        self.decided = {}
-
-    def progress_of(self, sha256, analysis_id):
-        decided = self.decided.get(sha256)
-        return None if decided is None else SimpleNamespace(n_left=2 - decided, n_decided=decided, reviewer="Ann")
-
-    def forget(self, sha256):
-        self.decided.pop(sha256, None)
+def decide(page, sha256):
+    """Confirm the first of two segments."""
+    view = page.reviews.view(page.workspace.store.latest(sha256), Cut(), "Ann")
+    page.reviews.decide(view, Decision("confirm", view.marks[0].id), 0, "one")
 
 
 # The list ------------------------------------------------------------------------------------------------------------
 
 
-def test_an_entry_tells_what_was_found_at_the_usual_threshold(desk, clip_file):
-    analysed(desk, clip_file)
-    entry = only(Library(desk))
-    found = flag_segments(desk.store.load(entry["analysis_id"]), 0.5)
+def test_an_entry_tells_what_was_found_at_the_usual_threshold(workspace, page, clip_file):
+    analysed(workspace, clip_file)
+    entry = only(page)
+    found = flag_segments(workspace.store.load(entry["analysis_id"]), 0.5)
     assert entry["segments"] == len(found) == 2
     assert entry["label"] == max(found, key=lambda s: s.score).label
     assert (entry["work"], entry["error"], entry["review"]) == (None, "", None)
 
 
-def test_an_entry_follows_its_work_from_waiting_to_failed(desk, analyzer, clip_file, other_file):
+def test_an_entry_follows_its_work_from_waiting_to_failed(workspace, page, analyzer, clip_file, other_file):
     analyzer.delay_s, analyzer.error = 0.1, MediaError("too dark to see")
-    library = Library(desk)
-    first, second = (desk.add(file, file.name, move=False) for file in (clip_file, other_file))
-    jobs = [desk.analyse(clip.sha256) for clip in (first, second)]
-    while desk.job(jobs[0].id)["stage"] != "pictures":
+    first, second = (workspace.add(probed(file), file.name, move=False) for file in (clip_file, other_file))
+    jobs = [workspace.analyse(clip.sha256) for clip in (first, second)]
+    while jobs[0].status.stage != "pictures":
         time.sleep(0.01)
-    work = {entry["clip"]: entry["work"] for entry in library.listing()["library"]}
+    work = {entry["clip"]: entry["work"] for entry in listed(page)}
     assert (work[first.sha256]["state"], work[second.sha256]["state"]) == ("running", "queued")
     assert work[first.sha256]["total"] == pytest.approx(6, abs=0.1)
-    desk.cancel(jobs[1].id)
+    workspace.cancel(jobs[1].id)
     wait(jobs[0])
-    entries = {entry["clip"]: entry for entry in library.listing()["library"]}
-    assert (entries[first.sha256]["work"]["state"], entries[first.sha256]["work"]["error"]) == (
-        "failed",
-        "too dark to see",
-    )
+    entries = {entry["clip"]: entry for entry in listed(page)}
+    ended = entries[first.sha256]["work"]
+    assert (ended["state"], ended["error"]) == ("failed", "too dark to see")
     assert entries[second.sha256]["work"] is None  # a cancelled clip is one that is not analysed
 
 
-def test_a_clip_whose_analysis_died_with_the_server_is_not_analysed(desk, analyzer, clip_file, tmp_path):
+def test_a_clip_whose_analysis_died_with_the_server_is_not_analysed(workspace, analyzer, clip_file, tmp_path):
     analyzer.delay_s = 0.2
-    clip = desk.add(clip_file, "corridor.mp4", move=False)
-    desk.analyse(clip.sha256)
-    desk.close()
-    restarted = open_desk(tmp_path / "home", FakeAnalyzer())
-    entry = only(Library(restarted))
+    workspace.analyse(workspace.add(probed(clip_file), "corridor.mp4", move=False).sha256)
+    workspace.close()
+    restarted = open_workspace(tmp_path / "home", FakeAnalyzer())
+    entry = only(Page(restarted))
     assert (entry["analysis_id"], entry["work"], entry["job"]) == (None, None, None)
     restarted.close()
 
 
-def test_an_analysis_that_cannot_be_read_is_named_and_stops_no_list(desk, clip_file, other_file):
-    analysed(desk, clip_file)
-    analysed(desk, other_file)
-    lost = desk.library()[0]["analysis_id"]
-    (desk.store.analyses_dir / f"{lost}.npz").unlink()
-    entries = {entry["analysis_id"]: entry for entry in Library(desk).listing()["library"]}
+def test_an_analysis_that_cannot_be_read_is_named_and_stops_no_list(workspace, page, clip_file, other_file):
+    analysed(workspace, clip_file)
+    analysed(workspace, other_file)
+    lost = workspace.store.library()[0].analysis_id
+    (workspace.store.analyses_dir / f"{lost}.npz").unlink()
+    entries = {entry["analysis_id"]: entry for entry in listed(page)}
     assert "no such file" in entries.pop(lost)["error"]
     assert [entry["segments"] for entry in entries.values()] == [2]
-    analysed(desk, clip_file), analysed(desk, other_file)  # the lost one anew, the other is known
-    assert [entry["error"] for entry in Library(desk).listing()["library"]] == ["", ""]
+    analysed(workspace, clip_file), analysed(workspace, other_file)  # the lost one anew, the other is known
+    assert [entry["error"] for entry in listed(page)] == ["", ""]
 
 
-def test_a_long_list_is_answered_at_once_and_completed_later(desk, tmp_path, monkeypatch):
+@pytest.mark.serial
+def test_a_long_list_is_answered_at_once_and_completed_later(workspace, page, tmp_path, monkeypatch):
     source = tmp_path / "in.tmp"
     for i in range(500):
         source.write_bytes(b"video")
-        clip = desk.store.add_clip(
+        clip = workspace.store.add_clip(
             make_clip(path=str(source), name="x", sha256=f"{i:04x}" * 16), f"clip {i}.mp4", move=True
         )
-        desk.store.save(make_analysis([0.1, 0.2 + i / 1000], clip=clip))
-    library = Library(desk)
-    monkeypatch.setattr("app.library.GLANCE_S", 0.05)
+        workspace.store.save(make_analysis([0.1, 0.2 + i / 1000], clip=clip))
+    handlers = page.handlers()
+    monkeypatch.setattr("app.web.page.GLANCE_S", 0.05)
     begun = time.monotonic()
-    first = library.listing()
+    first = handlers["library"]({})
     assert time.monotonic() - begun < 2
     assert len(first["library"]) == 500
     assert not first["complete"]
     assert first["library"][-1]["segments"] is None
-    monkeypatch.setattr("app.library.GLANCE_S", 60)
-    then = library.listing()
+    monkeypatch.setattr("app.web.page.GLANCE_S", 60)
+    then = handlers["library"]({})
     assert then["complete"]
     assert sum(entry["segments"] for entry in then["library"]) == sum(0.2 + i / 1000 >= 0.5 for i in range(500))
 
 
-def test_the_review_of_each_clip_comes_from_where_it_is_kept(desk, clip_file):
-    notes = Notes()
-    notes.decided[analysed(desk, clip_file)] = 1
-    assert only(Library(desk, notes))["review"] == {"left": 1, "decided": 1, "reviewer": "Ann"}
+def test_the_review_of_each_clip_is_told(workspace, page, clip_file):
+    decide(page, analysed(workspace, clip_file))
+    assert only(page)["review"] == {"left": 1, "decided": 1, "reviewer": "Ann"}
 
 
 # Removal -------------------------------------------------------------------------------------------------------------
@@ -172,96 +143,72 @@ def counts(home):
         }
 
 
-def test_removal_leaves_no_file_and_no_row_of_the_clip_and_all_of_the_others(desk, clip_file, other_file, tmp_path):
+def test_removal_leaves_nothing_of_the_clip_and_all_of_the_others(workspace, page, clip_file, other_file, tmp_path):
     home = tmp_path / "home"
-    kept = analysed(desk, other_file)
-    desk.open(clip=kept)
+    kept = analysed(workspace, other_file)
+    page.handlers()["show"]({"clip": kept})
     before, rows = everything(home), counts(home)
-    gone = analysed(desk, clip_file)
-    desk.open(clip=gone)  # writes the curves
-    job = desk.playback(desk.store.clip(gone), copy=True)["copy_job"]
-    while desk.job(job)["state"] != "done":
-        time.sleep(0.02)
+    gone = analysed(workspace, clip_file)
+    page.handlers()["show"]({"clip": gone})  # writes the curves
+    wait(workspace.playback.open(workspace.store.clip(gone), copy=True).job)
     features = home / "features" / FakeAnalyzer.recipe_hash
     features.mkdir(parents=True)
     (features / f"{gone}.npz").write_bytes(b"rows")
     pictures = home / "strips" / f"{gone}-96"
     pictures.mkdir(parents=True)
     (pictures / "0.jpg").write_bytes(b"picture")
-    key = desk.store.latest(gone)
+    key = workspace.store.latest(gone)
     assert len(everything(home)) > len(before) + 4
-    library = Library(desk)
-    library.listing()
-    library.remove(gone)
-    assert everything(home) == before
-    assert counts(home) == rows
+    listed(page)
+    page.library.remove(gone)
+    assert (everything(home), counts(home)) == (before, rows)
     assert not pictures.exists()
-    assert only(library)["clip"] == kept
-    for ask in (lambda: desk.open(clip=gone), lambda: desk.segments(key, 0.5), lambda: library.remove(gone)):
+    assert only(page)["clip"] == kept
+    for ask in (lambda: workspace.store.clip(gone), lambda: workspace.analysis(key), lambda: page.library.remove(gone)):
         with pytest.raises(NotFoundError):
             ask()
-    assert analysed(desk, clip_file) == gone  # and it may come back
-    assert desk.store.latest(gone) == key
+    assert analysed(workspace, clip_file) == gone  # and it may come back
+    assert workspace.store.latest(gone) == key
 
 
-def test_removal_stops_the_work_first(desk, analyzer, clip_file, tmp_path):
+def test_removal_stops_the_work_first(workspace, page, analyzer, clip_file, tmp_path):
     analyzer.delay_s = 0.1
-    clip = desk.add(clip_file, "a.mp4", move=False)
-    job = desk.analyse(clip.sha256)
-    while desk.job(job.id)["stage"] != "pictures":
+    clip = workspace.add(probed(clip_file), "a.mp4", move=False)
+    job = workspace.analyse(clip.sha256)
+    while job.status.stage != "pictures":
         time.sleep(0.01)
-    Library(desk).remove(clip.sha256)
-    assert job.state == "cancelled"
-    assert analyzer.closed_early == 1
-    assert desk.library() == []
+    page.library.remove(clip.sha256)
+    assert (job.state, analyzer.closed_early, workspace.store.library()) == ("cancelled", 1, [])
     time.sleep(0.3)
     assert not any(clip.sha256 in str(path) for path in everything(tmp_path / "home"))
 
 
-def test_work_that_does_not_stop_keeps_the_clip(desk, analyzer, clip_file, monkeypatch):
+def test_work_that_does_not_stop_keeps_the_clip(workspace, page, analyzer, clip_file, monkeypatch):
     monkeypatch.setattr("app.library.STOP_S", 0.1)
     analyzer.delay_s = 1.0
-    clip = desk.add(clip_file, "a.mp4", move=False)
-    job = desk.analyse(clip.sha256)
+    clip = workspace.add(probed(clip_file), "a.mp4", move=False)
+    job = workspace.analyse(clip.sha256)
     while not analyzer.runs:
         time.sleep(0.01)
     with pytest.raises(CmhkfError, match="still stopping"):
-        Library(desk).remove(clip.sha256)
-    assert desk.store.clip(clip.sha256)
+        page.library.remove(clip.sha256)
+    assert workspace.store.clip(clip.sha256)
     wait(job)
 
 
-@pytest.mark.parametrize("also", [False, True])
-def test_decisions_go_only_when_asked(desk, clip_file, also):
-    notes = Notes()
-    sha256 = analysed(desk, clip_file)
-    notes.decided[sha256] = 1
-    Library(desk, notes).remove(sha256, decisions=also)
-    assert (sha256 in notes.decided) is not also
-
-
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="needs a folder that its owner may not change")
-def test_a_file_that_cannot_be_deleted_keeps_the_clip_listed(desk, clip_file):
-    sha256 = analysed(desk, clip_file)
-    desk.store.clips_dir.chmod(0o500)
+def test_a_file_that_cannot_be_deleted_keeps_the_clip_listed(workspace, page, clip_file):
+    sha256 = analysed(workspace, clip_file)
+    workspace.store.clips_dir.chmod(0o500)
     with pytest.raises(CmhkfError, match="cannot be deleted"):
-        Library(desk).remove(sha256)
-    desk.store.clips_dir.chmod(0o700)
-    assert only(Library(desk))["clip"] == sha256
-
-
-def test_the_page_asks_by_clip_and_sees_errors(desk, clip_file):
-    asks = {f.__name__: f for f in LibraryAsks(Library(desk)).functions()}
-    sha256 = analysed(desk, clip_file)
-    assert [e["clip"] for e in asks["library"]({})["library"]] == [sha256]
-    assert asks["remove"]({"clip": sha256}) == {"removed": sha256}
-    assert asks["library"]({})["library"] == []
-    assert "no clip" in asks["remove"]({"clip": "../../etc"})["error"]
+        page.library.remove(sha256)
+    workspace.store.clips_dir.chmod(0o700)
+    assert only(page)["clip"] == sha256
 
 
 def test_forgotten_jobs_are_those_that_ended():
-    jobs = Jobs("test")
-    done, other = jobs.submit("copy ab", lambda: (x for x in [1])), jobs.submit("cd", lambda: (x for x in [1]))
+    jobs = JobQueue("test")
+    done, other = (jobs.submit(clip, lambda: iter_of(1), clips=[clip]) for clip in ("ab", "cd"))
     wait(other)
     jobs.forget("ab")
     assert jobs.all() == [other]
@@ -279,50 +226,46 @@ def age(home, sha256, **since):
 
 
 def test_the_sweep_removes_what_is_older_than_stated_and_nothing_else(tmp_path, analyzer, clip_file, other_file):
-    desk, notes = open_desk(tmp_path, analyzer, keep_days=1), Notes()
-    old, young = analysed(desk, clip_file), analysed(desk, other_file)
-    notes.decided = {old: 1, young: 1}
+    workspace = open_workspace(tmp_path, analyzer, keep_days=1)
+    page = Page(workspace)
+    old, young = analysed(workspace, clip_file), analysed(workspace, other_file)
+    decide(page, old)
+    decide(page, young)
     age(tmp_path, old, hours=24, seconds=5)
     age(tmp_path, young, hours=23, minutes=59)
-    library = Library(desk, notes)
-    assert library.sweep() == [old]
-    assert notes.decided == {young: 1}
-    assert only(library)["clip"] == young
-    assert library.listing()["keep_days"] == 1
+    assert page.library.sweep() == [old]
+    assert [bool(page.reviews.log.changes(clip)) for clip in (old, young)] == [False, True]
+    assert (only(page)["clip"], page.handlers()["library"]({})["keep_days"]) == (young, 1)
     assert not any(old in str(path) for path in everything(tmp_path))
-    assert library.sweep(datetime.now(timezone.utc) + timedelta(minutes=2)) == [young]
-    desk.close()
+    assert page.library.sweep(datetime.now(timezone.utc) + timedelta(minutes=2)) == [young]
+    workspace.close()
 
 
 def test_the_sweep_spares_a_clip_at_work_and_keeps_all_by_default(tmp_path, analyzer, clip_file):
     analyzer.delay_s = 0.1
-    desk = open_desk(tmp_path, analyzer, keep_days=1)
-    clip = desk.add(clip_file, "a.mp4", move=False)
+    workspace = open_workspace(tmp_path, analyzer, keep_days=1)
+    clip = workspace.add(probed(clip_file), "a.mp4", move=False)
     age(tmp_path, clip.sha256, days=9)
-    job = desk.analyse(clip.sha256)
-    library = Library(desk)
+    job = workspace.analyse(clip.sha256)
+    library = Page(workspace).library
     assert library.sweep() == []
     wait(job)
-    everlasting = open_desk(tmp_path, analyzer)
-    assert Library(everlasting).sweep() == []
-    assert library.sweep() == [clip.sha256]
+    everlasting = open_workspace(tmp_path, analyzer)
+    assert (Page(everlasting).library.sweep(), library.sweep()) == ([], [clip.sha256])
     everlasting.close()
-    desk.close()
+    workspace.close()
 
 
 def test_the_sweep_runs_by_itself(tmp_path, analyzer, clip_file):
-    desk = open_desk(tmp_path, analyzer, keep_days=2)
-    sha256 = analysed(desk, clip_file)
-    stop = sweep_now_and_then(Library(desk), every_s=0.05)
+    workspace = open_workspace(tmp_path, analyzer, keep_days=2)
+    sha256 = analysed(workspace, clip_file)
+    stop = sweep_now_and_then(Page(workspace).library.sweep, every_s=0.05)
     time.sleep(0.2)
-    assert desk.library()
+    assert workspace.store.library()
     age(tmp_path, sha256, days=3)
-    end = time.monotonic() + 5
-    while desk.library():
-        assert time.monotonic() < end
-        time.sleep(0.02)
+    until(lambda: not workspace.store.library())
     stop.set()
-    desk.close()
+    workspace.close()
 
 
 @pytest.mark.parametrize(
@@ -346,15 +289,14 @@ def test_a_time_before_now_is_refused():
 # Between processes ---------------------------------------------------------------------------------------------------
 
 
-def test_an_analysis_goes_through_pickle_unchanged():
-    made = replace(make_analysis([0.1, 0.9]), modality_scores={"without_audio": np.array([0.2, 0.3])})
-    again = pickle.loads(pickle.dumps(made))
-    for field in fields(made):
-        one, other = getattr(made, field.name), getattr(again, field.name)
-        if hasattr(one, "items"):
-            assert {k: v.tolist() for k, v in one.items()} == {k: v.tolist() for k, v in other.items()}
-        else:
-            np.testing.assert_array_equal(one, other)
-    assert not again.scores.flags.writeable
-    with pytest.raises(TypeError):
-        again.cues["new"] = made.scores
+def test_what_was_not_seen_is_listed_and_null_where_it_is_not_known(workspace, page):
+    for n, unseen_s in enumerate(((Unseen(1.0, 2.0, "damaged"),), (), None)):
+        clip = make_clip(path=str(workspace.settings.home / f"{n}.mp4"), sha256=f"{n}" * 64)
+        (workspace.settings.home / f"{n}.mp4").write_bytes(b"video")
+        workspace.store.add_clip(clip, f"{n}.mp4", move=True)
+        workspace.store.save(make_analysis([0.9], clip=clip, unseen_s=unseen_s))
+    for entries, row in (
+        (Api(page).library(), [1.0, 2.0, "damaged"]),
+        (listed(page), [1.0, 2.0, "damaged", False]),  # the page's own
+    ):
+        assert [entry["unseen_s"] for entry in reversed(entries)] == [[row], [], None]

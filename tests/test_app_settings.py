@@ -2,16 +2,15 @@
 
 import os
 import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from processes import ran
 
 from app.main import check_port
 from app.settings import Settings, parse_settings
-from cmhkf.config import PRESETS
 from cmhkf.errors import ConfigError
+from cmhkf.presets import PRESETS
 
 ROOT = Path(__file__).parents[1]
 
@@ -24,15 +23,20 @@ def test_defaults(tmp_path):
 
 
 def test_environment_then_flags(tmp_path):
-    environ = {
-        "CMHKF_PORT": "7001", "CMHKF_HOST": "0.0.0.0", "CMHKF_PRESET": "zero-shot", "CMHKF_MAX_UPLOAD": "10",
-        "CMHKF_DATABASE_URL": "sqlite://", "CMHKF_AUTH": "ann:secret", "CMHKF_ROOT_PATH": "/review",
-    }  # fmt: skip
+    words = "PORT=7001 HOST=0.0.0.0 PRESET=zero-shot MAX_UPLOAD=10 DATABASE_URL=sqlite:// AUTH=ann:secret ROOT_PATH=/x"
+    words += " CACHE_GB=1.5"
+    environ = {f"CMHKF_{name}": value for name, value in (word.split("=") for word in words.split())}
     settings = parse_settings(["--port", "7002", "--home", str(tmp_path)], environ)
-    assert settings == Settings(
-        host="0.0.0.0", port=7002, preset="zero-shot", home=tmp_path, database_url="sqlite://", max_upload_mb=10,
-        root_path="/review", auth=("ann", "secret"),
-    )  # fmt: skip
+    wanted = {"host": "0.0.0.0", "port": 7002, "preset": "zero-shot", "home": tmp_path, "auth": ("ann", "secret")}
+    assert settings == Settings(**wanted, database_url="sqlite://", max_upload_mb=10, root_path="/x", cache_gb=1.5)
+
+
+def test_a_space_is_known_by_its_own_name_and_shown_by_its_hub():
+    settings = parse_settings([], {"SPACE_ID": "someone/review", "SPACE_HOST": "someone-review.hf.space"})
+    assert settings.allowed_hosts == ("someone-review.hf.space",)
+    assert settings.frame_ancestors == ("https://huggingface.co",)
+    settings = parse_settings([], {"CMHKF_ALLOWED_HOSTS": "a.example, b.example:81", "SPACE_HOST": "c.hf.space"})
+    assert (settings.allowed_hosts, settings.frame_ancestors) == (("a.example", "b.example:81"), ())
 
 
 def test_a_checkpoint_file_is_a_preset(tmp_path):
@@ -49,8 +53,11 @@ def test_a_checkpoint_file_is_a_preset(tmp_path):
         ([], {"CMHKF_PORT": "70000"}, ["70000"]),
         (["--preset", "demmo"], {}, ["'demmo'", *PRESETS]),
         (["--max-upload", "0"], {}, ["0 MB"]),
+        ([], {"CMHKF_CACHE_GB": "lots"}, ["cache gb", "'lots'"]),
         ([], {"CMHKF_AUTH": "ann"}, ["user:password"]),
         (["--home", __file__], {}, ["is a file", "--home"]),
+        (["--allowed-hosts", "ok.example, https://bad.example/"], {}, ["'https://bad.example/'", "review.example"]),
+        ([], {"CMHKF_FRAME_ANCESTORS": "https://a.example;script-src"}, ["no origin", "https://huggingface.co"]),
     ],
 )
 def test_a_bad_value_ends_the_program_with_its_name(argv, environ, words, capsys):
@@ -71,10 +78,7 @@ def test_a_taken_port_is_named():
 
 def run(*argv):
     environ = {k: v for k, v in os.environ.items() if not k.startswith("CMHKF_")}
-    done = subprocess.run(
-        [sys.executable, "-X", "importtime", "app.py", *argv],
-        cwd=ROOT, env=environ, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    done = ran("-X", "importtime", "app.py", *argv, env=environ)
     imported = {line.rsplit("|", 1)[-1].strip() for line in done.stderr.splitlines() if line.startswith("import time")}
     return done, imported
 

@@ -1,34 +1,20 @@
 """What a small screen and a busy one must not hide, in Chromium, measured on the page."""
 
 import pytest
-from browser import Watched
+from browser import address_of
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 BOX = "(selector) => document.querySelector(selector).getBoundingClientRect().toJSON()"
 
 
-@pytest.fixture
-def at(browser, server, clips):
-    """Opens the main clip, analysed, at a size."""
-    pages = []
-
-    def open_page(width=1440, height=900):
-        watched = Watched(browser, server, width, height)
-        watched.page.goto(server.url)
-        pages.append(watched)
-        watched.upload(clips["main"])
-        watched.wait_result()
-        return watched
-
-    yield open_page
-    for watched in pages:
-        watched.page.close()
-        assert watched.faults == []
+@pytest.fixture(scope="module")
+def analysed(browser, server, clips):
+    return address_of(browser, server, clips["main"])
 
 
 def test_the_segment_in_hand_is_ringed_on_the_timeline(at):
-    page = at().page
+    page = at()
     chosen = "[...document.querySelectorAll('.rv-strip .rv-inhand')].map((b) => b.dataset.id)"
     current = "document.querySelector('.rv-table tr[aria-current]').dataset.id"
     for key in ("n", "n", "p"):
@@ -39,7 +25,7 @@ def test_the_segment_in_hand_is_ringed_on_the_timeline(at):
 
 
 def test_a_note_has_room_while_it_is_written(at):
-    page = at().page
+    page = at()
     page.keyboard.press("n")
     page.keyboard.press("m")
     page.wait_for_function("document.activeElement.matches('.rv-note')")
@@ -50,7 +36,7 @@ def test_a_note_has_room_while_it_is_written(at):
 
 
 def test_a_phone_shows_the_explanations_and_wide_buttons(at):
-    page = at(390, 844).page
+    page = at(width=390, height=844)
     page.click("#rv-tab-classes")
     assert page.is_visible(".rv-gt .rv-if-none")
     assert page.is_hidden(".rv-sum .rv-hint")  # a phone has no keys
@@ -61,7 +47,7 @@ def test_a_phone_shows_the_explanations_and_wide_buttons(at):
 
 
 def test_the_search_stays_while_the_list_scrolls(at):
-    page = at().page
+    page = at()
     page.evaluate(
         "() => { const shelf = document.querySelector('.rv-shelf');"
         "for (let i = 0; i < 40; i++) shelf.append(shelf.firstElementChild.cloneNode(true));"
@@ -74,21 +60,20 @@ def test_the_search_stays_while_the_list_scrolls(at):
 
 
 def test_the_help_fits_a_laptop(at):
-    page = at(1024, 768).page
+    page = at(width=1024, height=768)
     page.keyboard.press("?")
     page.wait_for_selector(".rv-keys[open]")
     assert page.evaluate("(d => d.scrollHeight <= d.clientHeight)(document.querySelector('.rv-keys'))")
 
 
 def test_an_answer_that_is_late_is_not_told_as_no_segments(at):
-    page = at().page
+    page = at()
     page.wait_for_url("**clip=*")  # written a moment after the clip is shown
     page.route("**/component_server/**", lambda r: "marks" in r.request.post_data or r.continue_())
     page.reload()
     page.wait_for_selector(".rv[data-view='clip'][data-work='none'] .rv-trust dd")
     page.wait_for_selector(".rv-field[data-to]", state="attached")
-    assert page.inner_text(".rv-count") == "Reading the segments…"
-    assert page.inner_text(".rv-nothing") == ""
+    assert (page.inner_text(".rv-count"), page.inner_text(".rv-nothing")) == ("Reading the segments…", "")
     page.unroute_all(behavior="ignoreErrors")
     page.reload()
     page.wait_for_selector(".rv-flagged tr")

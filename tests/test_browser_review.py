@@ -5,7 +5,7 @@ import sqlite3
 from itertools import pairwise
 
 import pytest
-from browser import Watched, current, press, states, wait_ack
+from browser import SCREENS, address_of, current, press, states, wait_ack
 from fakes import make_video
 
 pytestmark = pytest.mark.browser
@@ -14,14 +14,7 @@ pytestmark = pytest.mark.browser
 @pytest.fixture(scope="module")
 def analysed(browser, server, tmp_path_factory):
     """A clip of this module's own, analysed: its address."""
-    watched = Watched(browser, server)
-    watched.page.goto(server.url)
-    watched.upload(make_video(tmp_path_factory.mktemp("review") / "gate.mp4", seconds=20, rate=25))
-    watched.wait_result()
-    watched.page.wait_for_url("**clip=*")
-    url = watched.page.url.split("&t=")[0]
-    watched.page.close()
-    return url
+    return address_of(browser, server, make_video(tmp_path_factory.mktemp("review") / "gate.mp4", seconds=20, rate=25))
 
 
 def rows(server, reviewer):
@@ -32,42 +25,40 @@ def rows(server, reviewer):
 
 
 def test_a_clip_is_reviewed_by_keyboard_alone(at, server):
-    watched = at()
-    page = watched.page
+    page = at()
     assert page.inner_text(".rv-count").startswith("2 of 2 left")
     assert page.is_visible(".rv-hint")
-    press(watched, "n", "c")
-    wait_ack(watched, "Confirmed 1 of 2 · 1 left · revision 1")
+    press(page, "n", "c")
+    wait_ack(page, "Confirmed 1 of 2 · 1 left · revision 1")
     assert page.is_hidden(".rv-hint")
-    assert current(watched) == 1  # moved on to the next open one
-    press(watched, "3")
-    wait_ack(watched, "Called riot: 2 of 2")
+    assert current(page) == 1  # moved on to the next open one
+    press(page, "3")
+    wait_ack(page, "Called riot: 2 of 2")
     assert "model: car accident" in page.inner_text(".rv-flagged tr:nth-child(2) .rv-class")
-    press(watched, "m")
+    press(page, "m")
     page.keyboard.type("c x n: keys are off <b>here</b>")
-    press(watched, "Enter")
-    wait_ack(watched, "Noted on 2 of 2")
-    press(watched, "x")
-    wait_ack(watched, "Dismissed 2 of 2 · 0 left · revision 4")
-    assert states(watched) == ["confirmed", "dismissed"]
+    press(page, "Enter")
+    wait_ack(page, "Noted on 2 of 2")
+    press(page, "x")
+    wait_ack(page, "Dismissed 2 of 2 · 0 left · revision 4")
+    assert states(page) == ["confirmed", "dismissed"]
     assert "all decided" in page.inner_text(".rv-count")
-    press(watched, "o")
-    wait_ack(watched, "Reopened 2 of 2 · 1 left")
-    press(watched, "u")
-    wait_ack(watched, "Undid: reopen")
-    press(watched, "Shift+U")
-    wait_ack(watched, "Did again: reopen")
-    press(watched, "Control+z", "Control+z")
-    wait_ack(watched, "Undid: dismiss")
-    press(watched, "Control+Shift+Z")
-    wait_ack(watched, "Did again: dismiss")
-    assert states(watched) == ["confirmed", "dismissed"]
+    press(page, "o")
+    wait_ack(page, "Reopened 2 of 2 · 1 left")
+    press(page, "u")
+    wait_ack(page, "Undid: reopen")
+    press(page, "Shift+U")
+    wait_ack(page, "Redid: reopen")
+    press(page, "Control+z", "Control+z")
+    wait_ack(page, "Undid: dismiss")
+    press(page, "Control+Shift+Z")
+    wait_ack(page, "Redid: dismiss")
+    assert states(page) == ["confirmed", "dismissed"]
     actions = [action for _, action, _ in rows(server, "a_clip_is_reviewed_by_keyboard")]
     assert actions == ["confirm", "relabel", "note", "dismiss", "reopen", "undo", "redo", "undo", "undo", "redo"]
     (kept,) = json.loads(rows(server, "a_clip_is_reviewed_by_keyboard")[3][2]).values()
-    assert (kept["note"], kept["label"], kept["model_label"]) == (
-        "c x n: keys are off <b>here</b>", "riot", "car accident",
-    )  # fmt: skip
+    said = kept["note"], kept["label"], kept["model_label"]
+    assert said == ("c x n: keys are off <b>here</b>", "riot", "car accident")
 
 
 def test_ten_quick_decisions_are_ten_rows_and_survive_reload_and_restart(at, server):
@@ -77,15 +68,15 @@ def test_ten_quick_decisions_are_ten_rows_and_survive_reload_and_restart(at, ser
     mine = "ten_quick_decisions_are_ten_ro"
     assert [revision for revision, _, _ in rows(server, mine)] == list(range(1, 11))
     shown = states(watched)
-    watched.page.reload()
+    watched.reload()
     watched.wait_result()
     assert states(watched) == shown
-    watched.page.goto("about:blank")
+    watched.goto("about:blank")
     server.stop()
     server.start()
     watched.faults.clear()
-    watched.page.goto(server.url)
-    watched.page.click(".rv-entry:has-text('gate.mp4')")
+    watched.goto(server.url)
+    watched.click(".rv-entry:has-text('gate.mp4')")
     watched.wait_result()
     assert states(watched) == shown
     press(watched, "u")
@@ -96,68 +87,68 @@ def test_ten_quick_decisions_are_ten_rows_and_survive_reload_and_restart(at, ser
 
 
 def test_edges_split_merge_add_and_remove(at):
-    watched = at()
-    page = watched.page
-    press(watched, "n", "ArrowRight", "Shift+ArrowLeft")  # 4 s later
-    start = watched.starts()[0]
-    watched.wait_time(start + 4)
-    press(watched, "]")
-    wait_ack(watched, "Moved the end of 1 of 2")
+    page = at()
+    press(page, "n", "ArrowRight", "Shift+ArrowLeft")  # 4 s later
+    start = page.starts()[0]
+    page.wait_time(start + 4)
+    press(page, "]")
+    wait_ack(page, "Moved the end of 1 of 2")
     assert page.inner_text(".rv-flagged tr:first-child td:nth-child(3)") == f"00:0{start + 4:.1f}"
-    press(watched, "Shift+ArrowLeft", "Shift+ArrowLeft", "s")
-    wait_ack(watched, "Split 1 of 2 · 3 left")
-    assert len(states(watched)) == 3
-    press(watched, "p", "g")
-    wait_ack(watched, "Merged with its next: 1 of 3")
-    assert len(states(watched)) == 2
-    press(watched, "]")
-    wait_ack(watched, "is not before end")
+    press(page, "Shift+ArrowLeft", "Shift+ArrowLeft", "s")
+    wait_ack(page, "Split 1 of 2 · 3 left")
+    assert len(states(page)) == 3
+    press(page, "p", "g")
+    wait_ack(page, "Merged with its next: 1 of 3")
+    assert len(states(page)) == 2
+    press(page, "]")
+    wait_ack(page, "is not before end")
     assert page.get_attribute(".rv-ack", "class").endswith("rv-failed")
     page.wait_for_timeout(300)
-    press(watched, "f", "ArrowRight", "a", "Shift+ArrowRight", "a")
-    wait_ack(watched, "Added from")
-    assert states(watched) == ["open", "confirmed", "open"]
+    press(page, "f", "ArrowRight", "a", "Shift+ArrowRight", "a")
+    wait_ack(page, "Added from")
+    assert states(page) == ["open", "confirmed", "open"]
+    # What a busy browser says late: it is still where the segment ends, which is inside a near miss.
+    page.evaluate("document.querySelector('.rv-video').dispatchEvent(new Event('timeupdate'))")
     assert "by hand" in page.inner_text(".rv-flagged tr[aria-current]")
-    press(watched, "Delete")
-    wait_ack(watched, "Removed 2 of 3")
-    press(watched, "a", "Escape")
-    wait_ack(watched, "Nothing was added")
-    press(watched, "n", "Delete")
-    wait_ack(watched, "dismiss it instead")
-    assert len(states(watched)) == 2
+    press(page, "Delete")
+    wait_ack(page, "Removed 2 of 3")
+    press(page, "a", "Escape")
+    wait_ack(page, "Nothing was added")
+    press(page, "n", "Delete")
+    wait_ack(page, "dismiss it instead")
+    assert len(states(page)) == 2
 
 
 def test_every_action_is_reachable_by_mouse(at):
-    watched = at()
-    page = watched.page
+    page = at()
     assert page.is_disabled('.rv-decide [data-do="confirm"]')
     page.click(".rv-flagged tr:nth-child(2)")
     page.click('.rv-decide [data-do="dismiss"]')
-    wait_ack(watched, "Dismissed 2 of 2")
-    assert current(watched) == 0  # the only one left
+    wait_ack(page, "Dismissed 2 of 2")
+    assert current(page) == 0  # the only one left
     page.select_option(".rv-label", "abuse")
-    wait_ack(watched, "Called abuse: 1 of 2")
+    wait_ack(page, "Called abuse: 1 of 2")
     page.click('.rv-decide [data-do="undo"]')
-    wait_ack(watched, "Undid: relabel")
+    wait_ack(page, "Undid: relabel")
     page.fill(".rv-note", "seen")
     page.click(".rv-title")
-    wait_ack(watched, "Noted on 1 of 2")
+    wait_ack(page, "Noted on 1 of 2")
     page.focus(".rv-note")
     page.keyboard.type(" and forgotten")
-    press(watched, "Escape")
+    press(page, "Escape")
     page.wait_for_timeout(300)
     assert page.input_value(".rv-note") == "seen"
     assert page.inner_text(".rv-ack").startswith("Noted on 1 of 2")
     page.click(".rv-misses tr[data-id]")
     page.click('.rv-decide [data-do="confirm"]')
-    wait_ack(watched, "Confirmed near miss")
-    assert sorted(states(watched)) == ["confirmed", "dismissed", "open"]
+    wait_ack(page, "Confirmed near miss")
+    assert sorted(states(page)) == ["confirmed", "dismissed", "open"]
     assert page.get_attribute('.rv-decide [data-do="edgeStart"]', "title") == "Start to the playhead ([)"
     page.uncheck(".rv-moveon input")
     page.click(".rv-flagged tr:nth-child(1)")
     page.click('.rv-decide [data-do="confirm"]')
-    wait_ack(watched, "Confirmed 1 of 3")
-    assert current(watched) == 0
+    wait_ack(page, "Confirmed 1 of 3")
+    assert current(page) == 0
 
 
 def test_two_reviewers_see_each_other(at):
@@ -166,16 +157,16 @@ def test_two_reviewers_see_each_other(at):
     wait_ack(ann, "revision 2")
     ben = at("ben")
     assert states(ben) == ["open", "open"]
-    ben.page.wait_for_selector(".rv-othername:has-text('ann')")
-    assert ben.page.locator(".rv-others .rv-block[data-state='dismissed']").count() >= 1
+    ben.wait_for_selector(".rv-othername:has-text('ann')")
+    assert ben.locator(".rv-others .rv-block[data-state='dismissed']").count() >= 1
     press(ben, "n", "c", "c")
     wait_ack(ben, "revision 2")
-    agreed = ben.page.inner_text(".rv-agree tr:has-text('with ann')")
-    assert "1 of 2 decided alike, κ 0.00" in agreed
-    ben.page.fill(".rv-reviewer input", "ann")
+    agreed = ben.inner_text(".rv-agree tr:has-text('with ann')")
+    assert "1 of 2 decided alike, no κ: too few" in agreed
+    ben.fill(".rv-reviewer input", "ann")
     press(ben, "Enter")
-    ben.page.wait_for_function("document.querySelectorAll('.rv-flagged tr[data-state=dismissed]').length === 1")
-    assert "with ben" in ben.page.inner_text(".rv-agree")
+    ben.wait_for_function("document.querySelectorAll('.rv-flagged tr[data-state=dismissed]').length === 1")
+    assert "with ben" in ben.inner_text(".rv-agree")
 
 
 def test_a_second_tab_is_told_that_it_is_behind_and_catches_up(at):
@@ -184,7 +175,7 @@ def test_a_second_tab_is_told_that_it_is_behind_and_catches_up(at):
     wait_ack(one, "revision 1")
     press(two, "n", "x")
     wait_ack(two, "decided something in another tab meanwhile")
-    two.page.wait_for_function("document.querySelector('.rv-flagged tr').dataset.state === 'confirmed'")
+    two.wait_for_function("document.querySelector('.rv-flagged tr').dataset.state === 'confirmed'")
     press(two, "x")
     wait_ack(two, "revision 2")
 
@@ -192,31 +183,29 @@ def test_a_second_tab_is_told_that_it_is_behind_and_catches_up(at):
 def test_the_address_names_the_segment(at):
     watched = at()
     press(watched, "n", "n")
-    watched.page.wait_for_url("**segment=p*")
-    segment = watched.page.url.split("segment=")[1].split("&")[0]
+    watched.wait_for_url("**segment=p*")
+    segment = watched.url.split("segment=")[1].split("&")[0]
     again = at(more=f"&t=0.5&segment={segment}")
-    assert current(again) == 1
-    assert again.time() == pytest.approx(0.5, abs=0.1)
+    assert (current(again), again.time()) == (1, pytest.approx(0.5, abs=0.1))
     assert current(at(more="&t=0.5&segment=1")) == 0
 
 
 def test_a_segment_plays_over_and_over(at):
-    watched = at()
-    page = watched.page
-    press(watched, "n", "ArrowRight", "Shift+ArrowLeft", "Shift+ArrowLeft", "Shift+ArrowLeft", "Shift+ArrowLeft", "]")
-    start = watched.starts()[0]
-    wait_ack(watched, "Moved the end")  # one second long now
-    press(watched, "r", "p", "k")
+    page = at()
+    press(page, "n", "ArrowRight", "Shift+ArrowLeft", "Shift+ArrowLeft", "Shift+ArrowLeft", "Shift+ArrowLeft", "]")
+    start = page.starts()[0]
+    wait_ack(page, "Moved the end")  # one second long now
+    press(page, "r", "p", "k")
     page.wait_for_function("document.querySelector('.rv-video').currentTime > 0")
-    seen = [watched.time() for _ in range(30) if not page.wait_for_timeout(100)]
-    press(watched, "k")
+    seen = [page.time() for _ in range(30) if not page.wait_for_timeout(100)]
+    press(page, "k")
     assert max(seen) < start + 1.5
     assert any(b < a for a, b in pairwise(seen))
 
 
-@pytest.mark.parametrize(("width", "height"), [(1440, 900), (1024, 768), (390, 844)])
+@pytest.mark.parametrize(("width", "height"), SCREENS)
 def test_the_controls_fit(at, width, height):
-    page = at("fits", width=width, height=height).page
+    page = at("fits", width=width, height=height)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     stage = page.locator(".rv-stage").bounding_box()
     for control in page.locator(".rv-decide button, .rv-decide select, .rv-decide input").all():

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from browser import SECONDS, Watched, click_axis
+from browser import SCREENS, SECONDS, Watched, click_axis, opened_on, serving
 from fakes import make_video
 from gradio_client import Client, handle_file
 
-from cmhkf.metrics import frame_metrics
+from cmhkf.metrics.frames import frame_metrics
 
 pytestmark = pytest.mark.browser
 
@@ -18,25 +18,20 @@ OVERFLOW = """[document.documentElement, ...document.querySelectorAll('.rv-panel
 
 
 @pytest.fixture(scope="module")
-def shared(browser, server, clips):
-    """The main clip, analysed, on a page that the tests of this file share."""
-    made = Watched(browser, server)
-    made.page.goto(server.url)
-    made.upload(clips["main"])
-    made.wait_result()
-    yield made
-    made.page.close()
+def server(tmp_path_factory):
+    """One whose library holds nothing but what these tests bring: the neighbours are known."""
+    yield from serving(tmp_path_factory.mktemp("home"))
 
 
 @pytest.fixture
-def page(shared):
+def page(reviewed):
     """At the beginning of the clip, the whole of it in view, no key pressed into a field."""
-    shared.page.evaluate("document.activeElement.blur()")
-    shared.page.keyboard.press("f")
-    click_axis(shared, 0.001)
-    shared.wait_time(0)
-    yield shared.page
-    assert shared.faults == []
+    reviewed.evaluate("document.activeElement.blur()")
+    reviewed.keyboard.press("f")
+    click_axis(reviewed, 0.001)
+    reviewed.wait_time(0)
+    yield reviewed
+    assert reviewed.faults == []
 
 
 @pytest.fixture
@@ -47,20 +42,16 @@ def truth_file(tmp_path):
 
 
 def test_without_a_segment_the_tab_says_what_to_do(browser, server, clips):
-    watched = Watched(browser, server)
-    watched.page.goto(server.url)
-    watched.upload(clips["main"])
-    watched.wait_result()
-    watched.page.click("#rv-tab-why")
-    assert "Select a segment" in watched.page.inner_text("#rv-panel-why")
-    watched.page.click("#rv-panel-why button:has-text('car accident')")
+    watched = opened_on(browser, server, clips["main"])
+    watched.click("#rv-tab-why")
+    assert "Select a segment" in watched.inner_text("#rv-panel-why")
+    watched.click("#rv-panel-why button:has-text('car accident')")
     watched.wait_time(14, 1.5)  # on the plateau of the second bump
-    watched.page.wait_for_selector(".rv-whyhead h3:has-text('car accident')")
-    watched.page.close()
-    assert watched.faults == []
+    watched.wait_for_selector(".rv-whyhead h3:has-text('car accident')")
+    watched.end()
 
 
-def test_a_segment_is_explained(shared, page):
+def test_a_segment_is_explained(reviewed, page):
     page.click("#rv-tab-why")
     page.keyboard.press("n")
     page.wait_for_selector(".rv-whyhead h3:has-text('fighting')")
@@ -76,18 +67,18 @@ def test_a_segment_is_explained(shared, page):
     assert page.locator("#rv-panel-why .rv-contrast").first.inner_text().startswith("car accident")
 
 
-def test_a_look_at_a_similar_moment_keeps_the_segment_explained(shared, page):
+def test_a_look_at_a_similar_moment_keeps_the_segment_explained(reviewed, page):
     page.click("#rv-tab-why")
     page.keyboard.press("n")
     page.wait_for_selector(".rv-whyhead h3:has-text('fighting')")
     neighbour = page.locator(".rv-neighbour").first
     when = neighbour.locator(".rv-nearfacts span").inner_text()
     neighbour.click()
-    shared.wait_time(60 * int(when[:2]) + float(when[3:]), 0.15)
-    start, other = shared.starts()
+    reviewed.wait_time(60 * int(when[:2]) + float(when[3:]), 0.15)
+    start, other = reviewed.starts()
     page.locator(".rv-nearest").evaluate("list => list.closest('.rv-panel').scrollTo(0, 0)")
     page.click(".rv-whyhead button >> nth=0")
-    shared.wait_time(start)
+    reviewed.wait_time(start)
     assert page.inner_text(".rv-whyhead h3") == "fighting"
     assert not page.is_visible(".rv-other")
     curve = page.locator("#rv-panel-why .rv-curve").first
@@ -96,28 +87,24 @@ def test_a_look_at_a_similar_moment_keeps_the_segment_explained(shared, page):
     page.wait_for_function(f"document.querySelector('.rv-video').currentTime > {start + 6}")
     assert page.inner_text(".rv-whyhead h3") == "fighting"
     page.keyboard.press("n")
-    shared.wait_time(other)
+    reviewed.wait_time(other)
     page.wait_for_selector(".rv-whyhead h3:has-text('car accident')")
 
 
-def test_a_neighbour_in_another_clip_opens_it_there(browser, server, clips, shared, tmp_path):
-    watched = Watched(browser, server)
-    watched.page.goto(server.url)
-    watched.upload(make_video(tmp_path / "yard.mp4", seconds=SECONDS + 1))
-    watched.wait_result()
-    watched.page.click("#rv-tab-why")
-    watched.page.keyboard.press("n")
-    found = watched.page.locator(".rv-neighbour:has-text('corridor.mp4')").first
+def test_a_neighbour_in_another_clip_opens_it_there(browser, server, clips, reviewed, tmp_path):
+    watched = opened_on(browser, server, make_video(tmp_path / "yard.mp4", seconds=SECONDS + 1))
+    watched.click("#rv-tab-why")
+    watched.keyboard.press("n")
+    found = watched.locator(".rv-neighbour:has-text('corridor.mp4')").first
     when = found.locator(".rv-nearfacts span").inner_text()
     found.click()
-    watched.page.wait_for_selector(".rv-title:has-text('corridor.mp4')")
-    watched.page.wait_for_selector('.rv[data-work="none"]')
+    watched.wait_for_selector(".rv-title:has-text('corridor.mp4')")
+    watched.wait_for_selector('.rv[data-work="none"]')
     watched.wait_time(60 * int(when[:2]) + float(when[3:]), 0.15)
-    watched.page.close()
-    assert watched.faults == []
+    watched.end()
 
 
-def test_typed_classes_are_compared_at_once(shared, page):
+def test_typed_classes_are_compared_at_once(reviewed, page):
     page.click("#rv-tab-classes")
     page.fill(".rv-own textarea", "fire, <b>person</b> falling,\nknife")
     page.keyboard.press("Enter")
@@ -125,10 +112,10 @@ def test_typed_classes_are_compared_at_once(shared, page):
     assert page.locator(".rv-ownclass .rv-what").all_inner_texts() == ["fire", "<b>person</b> falling", "knife"]
     assert "not a probability" in page.inner_text(".rv-own-said")
     page.click(".rv-ownclass:has-text('knife') button >> nth=0")
-    shared.wait_time(0.75 * SECONDS, 0.7)
+    reviewed.wait_time(0.75 * SECONDS, 0.7)
     box = page.locator(".rv-ownclass .rv-curve").first.bounding_box()
     page.mouse.click(box["x"] + 0.4 * box["width"], box["y"] + 10)
-    shared.wait_time(0.4 * SECONDS)
+    reviewed.wait_time(0.4 * SECONDS)
     page.click(".rv-ownclass:has-text('knife') button >> nth=1")
     page.wait_for_function("document.querySelectorAll('.rv-ownclass').length === 2")
     assert page.input_value(".rv-own textarea") == "fire, <b>person</b> falling"
@@ -140,25 +127,24 @@ def test_typed_classes_are_compared_at_once(shared, page):
     page.click(".rv-own [type=reset]")
 
 
-def test_a_link_restores_typed_classes(browser, server, shared, page):
+def test_a_link_restores_typed_classes(browser, server, reviewed, page):
     page.click("#rv-tab-classes")
     page.fill(".rv-own textarea", "fire,  person <i>lying</i>\n&knife")
     page.keyboard.press("Enter")
     page.wait_for_url("**words=fire%2Cperson+%3Ci%3Elying*")
     watched = Watched(browser, server)
-    watched.page.goto(page.url)
+    watched.goto(page.url)
     watched.wait_result()
-    assert watched.page.locator(".rv-ownclass").count() == 0  # nothing is computed that nobody sees
-    watched.page.click("#rv-tab-classes")
-    watched.page.wait_for_selector(".rv-ownclass >> nth=2")
-    assert watched.page.locator(".rv-ownclass .rv-what").all_inner_texts() == ["fire", "person <i>lying</i>", "&knife"]
-    watched.page.close()
-    assert watched.faults == []
+    assert watched.locator(".rv-ownclass").count() == 0  # nothing is computed that nobody sees
+    watched.click("#rv-tab-classes")
+    watched.wait_for_selector(".rv-ownclass >> nth=2")
+    assert watched.locator(".rv-ownclass .rv-what").all_inner_texts() == ["fire", "person <i>lying</i>", "&knife"]
+    watched.end()
     page.click(".rv-own [type=reset]")
     page.wait_for_function("!location.search.includes('words=')")
 
 
-def test_truth_is_shaded_measured_kept_and_removed(shared, page, server, clips, truth_file):
+def test_truth_is_shaded_measured_kept_and_removed(reviewed, page, server, clips, truth_file):
     page.click("#rv-tab-classes")
     page.set_input_files(".rv-gt-file", truth_file)
     page.wait_for_selector(".rv-gt-said:has-text('2 anomalous intervals, from gt.csv')")
@@ -168,7 +154,7 @@ def test_truth_is_shaded_measured_kept_and_removed(shared, page, server, clips, 
 
     scores = Client(server.url, verbose=False).predict(
         handle_file(str(clips["main"])), "demo", 0.5, api_name="/analyze"
-    )["scores"]  # fmt: skip
+    )["scores"]
     labels = [int(2 <= i / 24 < 4 or 12 <= i / 24 < 16) for i in range(16 * len(scores))]
     expected = frame_metrics(np.repeat(scores, 16), np.array(labels))
     shown = page.locator(".rv-numbers dd:nth-child(2)").all_inner_texts()
@@ -176,11 +162,11 @@ def test_truth_is_shaded_measured_kept_and_removed(shared, page, server, clips, 
     assert f"prevalence {expected.prevalence:.3f}" in page.inner_text(".rv-numbers")
 
     page.click(".rv-jumps button >> nth=1")
-    shared.wait_time(12)
+    reviewed.wait_time(12)
     page.keyboard.press("+")
     page.wait_for_function(f"{SHADE}[0][1] - {SHADE}[0][0] > {1.3 * (x[1] - x[0])} || {SHADE}.length === 1")
     page.reload()
-    shared.wait_result()
+    reviewed.wait_result()
     page.wait_for_function(f"{SHADE}.length === 2")
     page.click("#rv-tab-classes")
     page.click(".rv-gt-remove")
@@ -188,33 +174,20 @@ def test_truth_is_shaded_measured_kept_and_removed(shared, page, server, clips, 
     assert "Drop an annotation file" in page.inner_text(".rv-gt")
 
 
-def test_a_file_without_this_clip_says_so(page, tmp_path):
-    file = tmp_path / "others.txt"
-    file.write_text("v=S__#1_label_B4-0-0 0 120\n")
-    page.click("#rv-tab-classes")
-    page.set_input_files(".rv-gt-file", str(file))
-    page.wait_for_selector(".rv-gt-said.rv-wrong:has-text(\"'corridor' is not among the clips of others.txt\")")
-    assert page.locator(".rv-numbers").count() == 0
-
-
-@pytest.mark.parametrize(("width", "height"), [(1024, 768), (390, 844)])
+@pytest.mark.parametrize(("width", "height"), SCREENS[1:])
 def test_both_tabs_fit_narrow_screens(browser, server, clips, truth_file, width, height):
-    watched = Watched(browser, server, width, height)
-    watched.page.goto(server.url)
-    watched.upload(clips["main"])
-    watched.wait_result()
-    watched.page.click("#rv-tab-why")
-    watched.page.keyboard.press("n")
-    watched.page.wait_for_selector(".rv-neighbour")
-    assert watched.page.evaluate(OVERFLOW) == 0
-    watched.page.click("#rv-tab-classes")
-    watched.page.fill(".rv-own textarea", "a rather long name of a class that nobody would type every day, fire")
-    watched.page.keyboard.press("Enter")
-    watched.page.wait_for_selector(".rv-ownclass >> nth=1")
-    watched.page.set_input_files(".rv-gt-file", truth_file)
-    watched.page.wait_for_selector(".rv-numbers")
-    assert watched.page.evaluate(OVERFLOW) == 0
-    watched.page.click(".rv-gt-remove")
-    watched.page.wait_for_selector(".rv-numbers", state="detached")
-    watched.page.close()
-    assert watched.faults == []
+    watched = opened_on(browser, server, clips["main"], width, height)
+    watched.click("#rv-tab-why")
+    watched.keyboard.press("n")
+    watched.wait_for_selector(".rv-neighbour")
+    assert watched.evaluate(OVERFLOW) == 0
+    watched.click("#rv-tab-classes")
+    watched.fill(".rv-own textarea", "a rather long name of a class that nobody would type every day, fire")
+    watched.keyboard.press("Enter")
+    watched.wait_for_selector(".rv-ownclass >> nth=1")
+    watched.set_input_files(".rv-gt-file", truth_file)
+    watched.wait_for_selector(".rv-numbers")
+    assert watched.evaluate(OVERFLOW) == 0
+    watched.click(".rv-gt-remove")
+    watched.wait_for_selector(".rv-numbers", state="detached")
+    watched.end()

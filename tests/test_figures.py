@@ -1,8 +1,6 @@
 """Figures for print: the files open, what is untrained says so, key frames lie where truth and score put them."""
 
-import csv
 import struct
-import subprocess
 import sys
 import xml.etree.ElementTree as ET
 from dataclasses import replace
@@ -13,15 +11,17 @@ import numpy as np
 import pytest
 from analyses import make_analysis
 from fakes import make_video
+from training_sets import table_of
 
 from cmhkf import Analysis
 from cmhkf.cli import main
 from cmhkf.errors import ConfigError, MediaError
-from cmhkf.figure_qualitative import key_frames, read_frames
-from cmhkf.figure_style import class_mark, save_figure
-from cmhkf.figures import embeddings, point_values, qualitative, saliency, similarity
-from cmhkf.media import probe
-from cmhkf.projection import project
+from cmhkf.figures.embeddings import embeddings, point_values
+from cmhkf.figures.lanes import saliency, similarity
+from cmhkf.figures.projection import project
+from cmhkf.figures.qualitative import key_frames, qualitative, read_frames
+from cmhkf.figures.style import class_mark, save_figure
+from cmhkf.media.clip import probe
 
 ROOT = Path(__file__).parents[1]
 N = 12
@@ -32,9 +32,10 @@ def shown(n=N, **changes):
     """An analysis with something to see in every figure; its video is not there."""
     rng = np.random.default_rng(0)
     values = {
-        "clip_embeddings": rng.standard_normal((n, 8)), "similarity": 0.3 * rng.random((n, 3)),
+        "clip_embeddings": rng.standard_normal((n, 8)),
+        "similarity": 0.3 * rng.random((n, 3)),
         "top_classes": np.array([[1, 0]]),
-    }  # fmt: skip
+    }
     return make_analysis(np.linspace(0, 1, n), **values | changes)
 
 
@@ -169,8 +170,7 @@ def test_a_missing_video_is_a_note_and_the_curve_is_drawn(seen, tmp_path):
 
 @pytest.fixture
 def files(tmp_path):
-    good = shown().save(tmp_path / "good.npz")
-    (tmp_path / "damaged.npz").write_bytes(good.read_bytes()[:200])
+    (tmp_path / "damaged.npz").write_bytes(shown().save(tmp_path / "good.npz").read_bytes()[:200])
     (tmp_path / "truth.csv").write_text("clip,class,segments_s\nclip.mp4,fighting,2-4\n")
     return tmp_path
 
@@ -188,8 +188,7 @@ def test_figure_draws_every_kind(kind, files, monkeypatch, capsys):
     out = files / "figures" / f"{kind}.svg"
     options = ["--colour", "class,truth"] if kind == "embeddings" else []
     arguments = ["figure", files / "good.npz", "--kind", kind, "--truth", files / "truth.csv", "--out", out, *options]
-    assert run(monkeypatch, *arguments) == 0
-    assert capsys.readouterr().out.strip() == str(out)
+    assert (run(monkeypatch, *arguments), capsys.readouterr().out.strip()) == (0, str(out))
     assert "ntrained" in words(out)
 
 
@@ -228,20 +227,9 @@ def test_embed_writes_one_line_per_snippet(files, monkeypatch, capsys):
     arguments = ["embed", files / "good.npz", "--truth", files / "truth.csv", "--out", out, "--image", image]
     assert run(monkeypatch, *arguments) == 0
     assert "untrained: no trained head took part" in capsys.readouterr().err
-    with out.open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    analysis = Analysis.load(files / "good.npz")
-    expected = project([analysis]).raw.xy
+    rows = table_of(out)
+    expected = project([Analysis.load(files / "good.npz")]).raw.xy
     assert [float(row["raw_x"]) for row in rows] == pytest.approx(expected[:, 0].tolist(), rel=1e-5)
-    assert [row["truth"] for row in rows].count("anomalous") == 3
-    assert {row["fused_x"] for row in rows} == {""}
+    assert ([row["truth"] for row in rows].count("anomalous"), {row["fused_x"] for row in rows}) == (3, {""})
     assert {row["trained"] for row in rows} == {"False"}
     assert image.read_bytes().startswith(b"\x89PNG")
-
-
-def test_help_names_the_commands():
-    done = subprocess.run(
-        [sys.executable, "-m", "cmhkf", "--help"], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    assert "embed" in done.stdout
-    assert "figure" in done.stdout

@@ -2,57 +2,14 @@
 
 import numpy as np
 import pytest
+from map_oracle import slow_map
 from sklearn.metrics import auc, average_precision_score, precision_recall_curve, roc_auc_score
 
 from cmhkf import ConfigError
-from cmhkf.metrics import detection_map, frame_ap, frame_auc, frame_metrics, pr_auc
+from cmhkf.metrics.detection import detection_map
+from cmhkf.metrics.frames import frame_ap, frame_auc, frame_metrics, pr_auc
 
 IOUS = (0.1, 0.2, 0.3, 0.4, 0.5)
-
-
-def slow_map(class_probs, ground_truth, iou, n_abnormal=None):
-    """C.9, items 1 to 7, frame by frame: the oracle of "paper"."""
-    curves = [np.repeat(p, 16, axis=0) for p in class_probs[:n_abnormal]]
-    aps = []
-    for c in range(class_probs[0].shape[1]):
-        found = slow_segments([curve[:, c] for curve in curves])
-        if not found:
-            return 0.0
-        free = [(v, g[1], g[2]) for v, video in enumerate(ground_truth) for g in video if g[0] == c]
-        n_truths, hits, total = len(free), 0, 0.0
-        for position, (_, video, start, end) in enumerate(found, start=1):
-            best, best_iou = None, 0.0
-            for truth in free:
-                if truth[0] != video:
-                    continue
-                here, there = set(range(start, end)), set(range(truth[1], truth[2]))
-                overlap = len(here & there) / len(here | there)
-                if overlap >= iou and overlap > best_iou:
-                    best, best_iou = truth, overlap
-            if best is not None:
-                free.remove(best)
-                hits += 1
-                total += hits / position
-        aps.append(total / n_truths if hits else 0.0)
-    return 100 * sum(aps) / len(aps)
-
-
-def slow_segments(curves):
-    """(score, video, start, end) of one class, best first."""
-    found = []
-    for video, curve in enumerate(curves):
-        top = np.mean(sorted(curve.tolist(), reverse=True)[: len(curve) // 16])
-        threshold = curve.max() - 0.6 * (curve.max() - curve.min())
-        start = None
-        for frame in range(len(curve) + 1):
-            inside = frame < len(curve) and curve[frame] > threshold
-            if inside and start is None:
-                start = frame
-            if not inside and start is not None:
-                if frame - start >= 2:
-                    found.append((curve[start:frame].max() + 0.7 * top, video, start, frame))
-                start = None
-    return sorted(found, key=lambda segment: -segment[0])
 
 
 def random_case(seed, *, levels=None, n_videos=14, n_classes=4):
@@ -103,9 +60,7 @@ def test_toy_check_by_hand():
 def test_a_class_that_predicts_nothing_voids_the_whole_result():
     probs = [np.stack([p[:, 0], p[:, 1], np.full(len(p), 0.5)], axis=1) for p in TOY[0]]
     result = detection_map(probs, TOY[1])
-    assert slow_map(probs, TOY[1], 0.1) == 0
-    assert result.per_iou.tolist() == [0] * 5
-    assert result.average == 0
+    assert (slow_map(probs, TOY[1], 0.1), result.per_iou.tolist(), result.average) == (0, [0] * 5, 0)
     assert result.per_class[1].tolist() == [100] * 5
 
 
@@ -143,8 +98,7 @@ def test_a_perfect_detector_is_perfect_in_the_clean_protocol_only():
     assert np.isnan(clean.per_class[0]).all()
     assert clean.per_class[1:].tolist() == [[100] * 5] * 2
     # A normal video's own curve is constant, so the normal class finds nothing there.
-    assert paper.per_class.tolist() == [[0] * 5, [100] * 5, [100] * 5]
-    assert paper.average == pytest.approx(200 / 3)
+    assert (paper.per_class.tolist(), paper.average) == ([[0] * 5, [100] * 5, [100] * 5], pytest.approx(200 / 3))
 
 
 def test_excluding_normal_videos_keeps_the_normal_class_at_zero():
@@ -155,8 +109,7 @@ def test_excluding_normal_videos_keeps_the_normal_class_at_zero():
 
 def test_clean_skips_classes_without_truth_and_scores_silent_ones_zero():
     probs, truths = perfect_case()
-    unseen = [np.pad(p, ((0, 0), (0, 1)), constant_values=0.9) for p in probs]
-    result = detection_map(unseen, truths, "clean")
+    result = detection_map([np.pad(p, ((0, 0), (0, 1)), constant_values=0.9) for p in probs], truths, "clean")
     assert result.average == 100
     assert np.isnan(result.per_class[3]).all()
     silent = [p * [1, 1, 0.4] for p in probs]
@@ -175,6 +128,14 @@ def test_clean_threshold_is_absolute_and_false_alarms_cost_by_their_rank():
 def test_a_run_ends_with_its_video():
     probs = [column(0.9, 0.1), column(0.1, 0.9)]
     assert detection_map(probs, [[(1, 16, 32)], [(1, 0, 16)]], "clean", (1.0,)).average == 100
+
+
+def test_clean_cuts_truth_where_the_snippets_end_and_paper_does_not():
+    """Three snippets, 48 frames: half of a truth of 32 frames, and one that begins after the last."""
+    truths = [[(1, 32, 64), (1, 48, 60)]]
+    probs = [column(0.9, 0.9, 0.1)]
+    assert detection_map(probs, truths, "clean").per_class[1].tolist() == [100] * 5
+    assert detection_map(probs, truths, iou=(0.5, 0.6)).per_class[1].tolist() == [50, 0]
 
 
 def frames(seed, *, levels, n=3000):
@@ -205,15 +166,9 @@ def test_masked_frames_do_not_count():
 
 
 def test_a_constant_score_has_the_prevalence_as_ap():
-    labels = np.array([1, 0, 0, 0])
-    result = frame_metrics(np.full(4, 0.3), labels)
+    result = frame_metrics(np.full(4, 0.3), np.array([1, 0, 0, 0]))
     assert (result.ap, result.prevalence, result.auc) == (0.25, 0.25, 0.5)
     assert result.pr_auc == (1 + 0.25) / 2  # one straight line from (0, 1) to (1, 0.25)
-
-
-def test_perfect_scores():
-    result = frame_metrics(np.array([0.1, 0.9, 0.8]), np.array([0, 1, 1]))
-    assert (result.ap, result.pr_auc, result.auc) == (1, 1, 1)
 
 
 @pytest.mark.parametrize(

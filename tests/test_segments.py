@@ -40,8 +40,7 @@ def test_merge_gap(gap_s, expected):
 
 
 def test_minimum_length_counts_after_merging():
-    scores = [0.9, 0.1, 0.9, 0.1, 0.1, 0.1, 0.9]
-    assert spans(scores, merge_gap_s=1.0, min_length_s=1.5) == [(0, 3)]
+    assert spans([0.9, 0.1, 0.9, 0.1, 0.1, 0.1, 0.9], merge_gap_s=1.0, min_length_s=1.5) == [(0, 3)]
 
 
 def test_low_threshold_can_still_close_a_segment():
@@ -63,8 +62,7 @@ def test_too_short_ones_are_near_misses():
 def test_label_peak_and_last_snippet():
     probs = np.array([[0.9, 0.05, 0.05], [0.2, 0.2, 0.6], [0.4, 0.1, 0.5]])
     [segment] = flag_segments(make_analysis([0.1, 0.9, 0.8], class_probs=probs, duration_s=2.3))
-    assert segment.label == "explosion"
-    assert segment.label_prob == pytest.approx(0.55 / 0.70)
+    assert (segment.label, segment.label_prob) == ("explosion", pytest.approx(0.55 / 0.70))
     assert segment.peak_s == pytest.approx(1.0)
     assert segment.end_s == 2.3  # the frames after the last whole snippet belong to it
 

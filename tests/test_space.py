@@ -3,7 +3,6 @@
 import ast
 import os
 import re
-import subprocess
 import sys
 import time
 from importlib.metadata import distribution, packages_distributions, version
@@ -17,6 +16,7 @@ from huggingface_hub import metadata_load
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
+from processes import ran
 from subpath import SubPath
 
 from cmhkf import ConfigError
@@ -27,6 +27,7 @@ ROOT = Path(__file__).parents[1]
 NOWHERE = "/dev/null"  # as a home, nobody can write below it, not even root
 OPTIONAL = {
     "spaces": "on a Space it is there, elsewhere there is nothing to lend",
+    "tomli": "in the place of tomllib where Python is 3.10",
     "ray": "the second engine of `analyze`, in requirements-dev.txt",
 }
 
@@ -54,8 +55,7 @@ def test_the_front_matter_is_what_the_hub_accepts():
     colours = {"red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"}
     assert {card["colorFrom"], card["colorTo"]} <= colours
     assert len(card["short_description"]) <= 60
-    assert card["license"] == "mit"
-    assert card["suggested_hardware"] == "cpu-basic"
+    assert (card["license"], card["suggested_hardware"]) == ("mit", "cpu-basic")
 
 
 def provided():
@@ -152,7 +152,8 @@ def test_the_libraries_keep_their_caches_where_they_are_told(tmp_path):
     )
     environ = {k: v for k, v in os.environ.items() if not k.startswith(("HF_", "TORCH_", "MPL", "NUMBA_", "XDG_"))}
     environ |= {"HOME": NOWHERE, "XDG_CACHE_HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path)}
-    done = subprocess.run([sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=True)
+    done = ran("-c", code, env=environ)
+    assert done.returncode == 0, done.stderr
     assert [line for line in done.stdout.splitlines() if not line.startswith(str(tmp_path))] == []
 
 
@@ -181,27 +182,25 @@ def test_the_analysis_is_marked_for_a_shared_gpu(tmp_path):
     clip = make_video(tmp_path / "clip.mp4", seconds=3)
     code = (
         "import sys, time; from pathlib import Path; import spaces\n"
-        "from app.desk import Desk; from app.settings import Settings; from fakes import FakeAnalyzer\n"
-        "desk = Desk(Settings(home=Path(sys.argv[1])), lambda model: FakeAnalyzer())\n"
+        "from app.clips.workspace import Workspace; from app.settings import Settings; from fakes import FakeAnalyzer\n"
+        "from cmhkf.media.clip import probe\n"
+        "workspace = Workspace(Settings(home=Path(sys.argv[1])), lambda model: FakeAnalyzer())\n"
         "assert len(spaces.marked) == 1 and spaces.marked[0] >= 60\n"
-        "clip = desk.add(Path(sys.argv[2]), 'clip.mp4', move=False)\n"
-        "job = desk.analyse(clip.sha256)\n"
+        "clip = workspace.add(probe(Path(sys.argv[2])), 'clip.mp4', move=False)\n"
+        "job = workspace.analyse(clip.sha256)\n"
         "while not job.over: time.sleep(0.01)\n"
         "assert job.state == 'done', job.error\n"
-        "assert spaces.calls == [('demo', clip.path)], spaces.calls\n"
-        "assert desk.segments(job.result, 0.5)['segments']\n"
-        "desk.close()\n"
+        "assert spaces.calls == [('demo', clip)], spaces.calls\n"
+        "assert workspace.analysis(job.result).clip == clip\n"
+        "workspace.close()\n"
     )
     environ = os.environ | {"PYTHONPATH": f"{tmp_path}:{ROOT}:{ROOT / 'tests'}"}
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path / "home"), str(clip)], env=environ, cwd=ROOT, capture_output=True,
-        text=True, check=False, timeout=120,
-    )  # fmt: skip
+    done = ran("-c", code, tmp_path / "home", clip, env=environ, timeout=120)
     assert done.returncode == 0, done.stderr
 
 
 def test_without_the_package_nothing_is_marked():
-    from app.gpu import on_gpu
+    from app.clips.gpu import on_gpu
 
     def steps():
         yield 1
@@ -241,11 +240,10 @@ def begin(kind, folder):
 @pytest.mark.skipif(sys.platform != "linux", reason="where the platform's folders are differs")
 def test_the_page_works_without_a_home_and_below_a_sub_path(browser, tmp_path):
     server, proxy = begin(Homeless, tmp_path)
-    watched = Watched(browser, server)
-    page = watched.page
+    page = Watched(browser, server)
     page.goto(server.url)
     page.click(".rv-example >> nth=0")
-    watched.wait_result()
+    page.wait_result()
     page.wait_for_selector(".rv-shelf .rv-is-todo")
     page.click(".rv-brand")
     assert "Clips are deleted after 1 day." in page.inner_text(".rv-home")
@@ -253,7 +251,7 @@ def test_the_page_works_without_a_home_and_below_a_sub_path(browser, tmp_path):
     server.stop()
     proxy.stop()
     assert set(proxy.outside) <= {"/favicon.ico"}  # browsers look for it by themselves
-    assert [fault for fault in watched.faults if "outside the sub-path" not in fault] == []
+    assert [fault for fault in page.faults if "outside the sub-path" not in fault] == []
     assert "Traceback" not in server.said()
     assert re.search(r"/dev/null.* cannot be written: keeping everything in .*cmhkf-\d+", server.said())
     written = {path.relative_to(tmp_path).parts[0] for path in tmp_path.rglob("*")}

@@ -32,8 +32,7 @@ def test_snippet_and_frame_at_a_time_are_found_by_looking(rate):
         time_s = milliseconds / 1000
         holding = [n for n in range(20) if n * 16 / rate <= Fraction(milliseconds, 1000) < (n + 1) * 16 / rate]
         shown = max(k for k in range(321) if k / rate <= Fraction(milliseconds, 1000))
-        assert [line.snippet_at(time_s)] == holding
-        assert line.frame_at(time_s) == shown
+        assert ([line.snippet_at(time_s)], line.frame_at(time_s)) == (holding, shown)
 
 
 @pytest.mark.parametrize("rate", RATES)

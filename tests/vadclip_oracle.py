@@ -9,13 +9,12 @@ from torch.nn.functional import conv1d, layer_norm, linear
 def published(layers=1, seed=0):
     """A state dict of the published shapes with random values; CLIP's own tensors are left out."""
     rng = torch.Generator().manual_seed(seed)
-    shapes = {
-        "text_prompt_embeddings.weight": (77, 512), "frame_position_embeddings.weight": (256, 512),
-        "gc1.weight": (512, 256), "gc1.residual.weight": (256, 512, 5), "gc1.residual.bias": (256,),
-        "gc2.weight": (256, 256), "gc3.weight": (512, 256), "gc3.residual.weight": (256, 512, 5),
-        "gc3.residual.bias": (256,), "gc4.weight": (256, 256), "disAdj.sigma": (1,),
-        "linear.weight": (512, 512), "linear.bias": (512,), "classifier.weight": (1, 512), "classifier.bias": (1,),
-    }  # fmt: skip
+    shapes = {"text_prompt_embeddings.weight": (77, 512), "frame_position_embeddings.weight": (256, 512)}
+    for first, second in (("gc1", "gc2"), ("gc3", "gc4")):
+        shapes |= {f"{first}.weight": (512, 256), f"{second}.weight": (256, 256)}
+        shapes |= {f"{first}.residual.weight": (256, 512, 5), f"{first}.residual.bias": (256,)}
+    shapes |= {"linear.weight": (512, 512), "linear.bias": (512,), "classifier.weight": (1, 512)}
+    shapes |= {"classifier.bias": (1,), "disAdj.sigma": (1,)}
     ffn = {"c_fc.weight": (2048, 512), "c_fc.bias": (2048,), "c_proj.weight": (512, 2048), "c_proj.bias": (512,)}
     places = ["mlp1.", "mlp2.", *(f"temporal.resblocks.{b}.mlp." for b in range(layers))]
     shapes |= {place + name: shape for place in places for name, shape in ffn.items()}

@@ -1,27 +1,27 @@
 """How well a score finds what people marked in the footage: one protocol for the demo checkpoint and for its rivals.
 
 UCF-Crime: AUC over snippets weighted by their seconds inside and outside the marked segments, all videos together, and
-over the abnormal videos alone. Fights and crashes: AUC over clips by their peak. Intervals resample whole videos.
+over the abnormal videos alone. Fights and crashes: AUC over clips by their peak. Intervals resample cameras.
 """
-
-from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from scipy.stats import chi2
 
 from checkpoints.training.footage import COMPLETE, CRASHES, FIGHTS, SNIPPET_S, UCF, Video
-from cmhkf.bootstrap import Interval, measure
+from cmhkf.metrics.intervals import Interval, measure
 
 
-class Figure(NamedTuple):
+class SubsetAuc(NamedTuple):
     """One number of one score."""
 
     name: str
     auc: Interval
     n_videos: int
+    n_cameras: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,8 +30,7 @@ class Subset:
 
     name: str
     source: str
-    by_clip: bool
-    """By the peak of each clip against its label, instead of by snippet against the segments."""
+    by_clip: bool  # by the peak of each clip against its label, instead of by snippet against the segments
     abnormal_only: bool = False
 
 
@@ -44,7 +43,7 @@ SUBSETS = (
 )
 
 
-def figures(videos: Sequence[Video], scores: Sequence[np.ndarray]) -> list[Figure]:
+def subset_aucs(videos: Sequence[Video], scores: Sequence[np.ndarray]) -> list[SubsetAuc]:
     """Every subset's AUC of the scores [N] of each video; subsets of one kind alone are left out."""
     found = []
     for subset in SUBSETS:
@@ -63,20 +62,21 @@ def figures(videos: Sequence[Video], scores: Sequence[np.ndarray]) -> list[Figur
             negative = [SNIPPET_S - part for part in positive]
         if not chosen or not np.concatenate(positive).any() or not np.concatenate(negative).any():
             continue
-        groups = np.repeat(np.arange(len(chosen)), [len(part) for part in rows])
-        measured = measure(*(np.concatenate(parts) for parts in (rows, positive, negative)), groups)
-        found.append(Figure(subset.name, measured.auc, len(chosen)))
+        _, camera = np.unique([video.group for video, _ in chosen], return_inverse=True)
+        groups = np.repeat(camera, [len(part) for part in rows])
+        measured = measure(np.concatenate(rows), np.concatenate(positive), np.concatenate(negative), groups)
+        found.append(SubsetAuc(subset.name, measured.auc, len(chosen), measured.n_groups))
     return found
 
 
-def per_class(videos: Sequence[Video], scores: Sequence[np.ndarray]) -> list[Figure]:
+def per_class(videos: Sequence[Video], scores: Sequence[np.ndarray]) -> list[SubsetAuc]:
     """Frame AUC of each class of UCF-Crime: its own videos against themselves and all the normal ones."""
     found = []
     ucf = [(v, s) for v, s in zip(videos, scores, strict=True) if v.source == UCF]
     for kind in sorted({video.kind for video, _ in ucf if video.abnormal}):
         chosen = [(v, s) for v, s in ucf if not v.abnormal or v.kind == kind]
-        figure = figures(*zip(*chosen, strict=True))[0]
-        found.append(Figure(kind, figure.auc, sum(v.abnormal for v, _ in chosen)))
+        figure = subset_aucs(*zip(*chosen, strict=True))[0]
+        found.append(figure._replace(name=kind, n_videos=sum(v.abnormal for v, _ in chosen)))
     return found
 
 
@@ -85,20 +85,27 @@ def hours(curves: Sequence[np.ndarray]) -> float:
     return sum(map(len, curves)) * SNIPPET_S / 3600
 
 
-def alarms_per_hour(curves: Sequence[np.ndarray], threshold: float) -> float:
-    """How often normal video raises an alarm: runs of snippets at or above a threshold; a gap of one joins two runs."""
+def count_alarms(curves: Sequence[np.ndarray], threshold: float) -> int:
+    """Alarms that normal video raises: runs of snippets at or above a threshold; a gap of one joins two runs."""
     alarms = 0
     for curve in curves:
         raised = np.flatnonzero(curve >= threshold)
         alarms += len(raised) and 1 + int((np.diff(raised) > 2).sum())
-    return alarms / hours(curves)
+    return alarms
+
+
+def poisson_interval(count: int, level: float = 0.95) -> tuple[float, float]:
+    """The exact (Garwood) interval of the mean of a Poisson count."""
+    edge = (1 - level) / 2
+    low = chi2.ppf(edge, 2 * count) / 2 if count else 0.0
+    return float(low), float(chi2.ppf(1 - edge, 2 * count + 2) / 2)
 
 
 def calibrate(curves: Sequence[np.ndarray], per_hour: float) -> float:
     """The lowest threshold from which on normal video never raises more than so many alarms an hour."""
     lowest = max(float(curve.max()) for curve in curves) + 1e-6
     for threshold in np.unique(np.concatenate(curves))[::-1]:
-        if alarms_per_hour(curves, threshold) > per_hour:
+        if count_alarms(curves, threshold) > per_hour * hours(curves):
             break
         lowest = float(threshold)
     return lowest

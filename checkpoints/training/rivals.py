@@ -1,31 +1,29 @@
 """Scores that a user would try first, on the same footage: without training, or by plain MIL on the same rows."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 
 from checkpoints.training.footage import CLASSES, Video
-from checkpoints.training.student import Samples, score
+from checkpoints.training.student import score
 from checkpoints.training.teacher import blur
-from cmhkf.baselines.mil import mil_objective
-from cmhkf.batches import Sample, shape_rows
-from cmhkf.cvka import similarity
-from cmhkf.encoders.embedded_video import MOTION, VIDEO_DIM
-from cmhkf.encoders.untrained import appearance_change
-from cmhkf.model import build_model
-from cmhkf.texts import FixedTexts
-from cmhkf.train import fit
-from cmhkf.train_config import TrainConfig
+from cmhkf.encoders.demo.score import appearance_change
+from cmhkf.encoders.demo.video import MOTION, VIDEO_DIM
+from cmhkf.model.build import build_model
+from cmhkf.model.cvka import similarity
+from cmhkf.model.texts import FixedTexts
+from cmhkf.training.batches import Sample, SampleList, shape_rows
+from cmhkf.training.config import TrainConfig
+from cmhkf.training.fit import fit
+from cmhkf.training.mil import mil_objective
 
 SMOOTH_SNIPPETS = 5
 EPOCHS = 20
 
 
 def motion(video: Video, _: np.ndarray) -> np.ndarray:
-    """Mean absolute difference of consecutive pictures, on the rows' log scale, mean of five snippets."""
+    """Mean absolute difference of consecutive frames, on the rows' log scale, mean of five snippets."""
     return blur(video.rows.video[:, MOTION.start], SMOOTH_SNIPPETS)
 
 
@@ -58,7 +56,7 @@ def plain_mil(train: list[Video]) -> Callable[[Video], np.ndarray]:
 
     torch.manual_seed(0)
     model = build_model(replace(MODEL, architecture="mil", modalities="V", video_dim=VIDEO_DIM))
-    samples = Samples(Sample(v.name, shape_rows(v.rows.video)[0], None, None, (v.label,)) for v in train)
+    samples = SampleList(Sample(v.name, shape_rows(v.rows.video)[0], None, None, (v.label,)) for v in train)
     model_texts = FixedTexts(np.zeros((len(CLASSES), VIDEO_DIM)))
     config = TrainConfig(
         epochs=EPOCHS, batch_size=32, balanced=True, lr=1e-3, milestones=(), weight_decay=0.01, val_fraction=0.0

@@ -5,8 +5,6 @@ clip, learn *when*; those fitted to the mean row of whole videos learn *which vi
 is far too sure of itself, so what the student is trained on are the heads' views of videos held out (cross-fitting).
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -16,8 +14,8 @@ from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold
 
-from checkpoints.training.footage import COMPLETE, CRASHES, EXAMPLES, FIGHTS, SAMPLES, SOURCES, UCF, Video
-from cmhkf.encoders.embedded_video import ACTION, APPEARANCE, CHANGE, LOCAL, MOTION, VIDEO_DIM
+from checkpoints.training.footage import COMPLETE, CRASHES, FIGHTS, SAMPLES, SOURCES, UCF, Video
+from cmhkf.encoders.demo.video import ACTION, APPEARANCE, CHANGE, LOCAL, MOTION, VIDEO_DIM
 
 INNER_FOLDS = 5
 STRENGTH = 1e-3  # C of the logistic regressions, on standardised columns
@@ -28,10 +26,8 @@ class Head(NamedTuple):
     """What a logistic regression is fitted to."""
 
     sources: tuple[str, ...]
-    blocks: tuple[slice, ...]
-    """Columns of the rows."""
-    whole: bool
-    """To mean rows of videos instead of to single rows."""
+    blocks: tuple[slice, ...]  # columns of the rows
+    whole: bool  # to mean rows of videos instead of to single rows
 
 
 WHEN = (
@@ -61,15 +57,14 @@ class Linear(NamedTuple):
 class Teacher:
     """Fitted heads, and what they say of the videos they were fitted to, each by heads that had not seen it."""
 
+    # [D_v, dim], [dim]: the heads, then how much changes and moves, then principal components; unit deviation
     project: Linear
-    """[D_v, dim], [dim]: the heads, then how much changes and moves, then principal components; unit deviation."""
-    held_out: list[np.ndarray]
-    """`project` of each video's rows, [N, dim], the heads' columns cross-fitted."""
+    held_out: list[np.ndarray]  # `project` of each video's rows, [N, dim], the heads' columns cross-fitted
 
 
 def split(videos: Sequence[Video], folds: int, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Training and held-out indices: groups stay together, sources and labels are spread evenly."""
-    kinds = ["rare" if v.source in (COMPLETE, SAMPLES, EXAMPLES) else f"{v.source} {v.abnormal}" for v in videos]
+    kinds = ["rare" if v.source in (COMPLETE, SAMPLES) else f"{v.source} {v.abnormal}" for v in videos]
     shuffled = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
     yield from shuffled.split(np.zeros(len(videos)), kinds, [video.group for video in videos])
 
@@ -128,7 +123,7 @@ def _rest(rows: np.ndarray, n: int, seed: int) -> Linear:
     cues = np.zeros((rows.shape[1], 1 + MOTION.stop - MOTION.start))
     cues[CHANGE, 0] = 1
     cues[MOTION, 1:] = np.eye(MOTION.stop - MOTION.start)
-    components = PCA(n - cues.shape[1], random_state=seed).fit((rows - mean) / deviation).components_
+    components = np.asarray(PCA(n - cues.shape[1], random_state=seed).fit((rows - mean) / deviation).components_)
     weight = np.concatenate([cues, components.T / deviation[:, None]], axis=1)
     values = rows @ weight
     mean, deviation = values.mean(axis=0), values.std(axis=0) + 1e-6
@@ -142,8 +137,8 @@ def opinion(rows: np.ndarray, source: str) -> np.ndarray:
     and of those that know which video.
     """
     short = source in (FIGHTS, CRASHES)
-    asked = [i for i, head in enumerate(WHEN) if not short or source in head.sources]
-    when = blur(rows[:, asked].mean(axis=1), SMOOTH_SNIPPETS)
+    heads = [i for i, head in enumerate(WHEN) if not short or source in head.sources]
+    when = blur(rows[:, heads].mean(axis=1), SMOOTH_SNIPPETS)
     return 2 * when if short else when + rows[:, len(WHEN) : len(HEADS)].mean()
 
 

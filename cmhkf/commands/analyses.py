@@ -12,7 +12,7 @@ from cmhkf.errors import CheckpointError, DataError
 
 if TYPE_CHECKING:
     from cmhkf.analysis import Analysis
-    from cmhkf.truth import Truth
+    from cmhkf.datasets.truth import Truth
 
 AnalysisFiles = Annotated[list[Path], typer.Argument(metavar="ANALYSIS...", help=".npz files written by analyze")]
 TruthFile = Annotated[
@@ -48,16 +48,15 @@ def read_truths(path: Path | None, analyses: Sequence[Analysis]) -> list[list[Tr
     Raises:
         DataError: the file has none for any of the clips.
     """
-    from cmhkf.truth import read_truth
+    from cmhkf.datasets.truth import truth_of
 
     if path is None:
         return [None] * len(analyses)
     found: list[list[Truth] | None] = []
     problems: list[str] = []
     for analysis in analyses:
-        clip, duration_s = analysis.clip, analysis.timeline.duration_s
         try:
-            found.append(read_truth(path, clip.name, native_rate=clip.native_rate, duration_s=duration_s))
+            found.append(truth_of(path, analysis))
         except DataError as error:
             problems.append(str(error))
             found.append(None)

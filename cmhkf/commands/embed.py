@@ -1,4 +1,4 @@
-"""`python -m cmhkf embed`: snippets as points of a plane, as a table and as a picture."""
+"""`python -m cmhkf embed`: snippets as points of a plane, as a table and as an image."""
 
 from __future__ import annotations
 
@@ -11,14 +11,13 @@ import typer
 
 from cmhkf.commands.analyses import AnalysisFiles, TruthFile, read_analyses, read_truths
 from cmhkf.commands.figure import Method
+from cmhkf.commands.options import make_place
 
 if TYPE_CHECKING:
     from cmhkf.analysis import Analysis
-    from cmhkf.projection import Projection
+    from cmhkf.figures.projection import Projection
 
-COLUMNS = (
-    "clip", "snippet", "time_s", "class", "score", "truth", "trained", "raw_x", "raw_y", "fused_x", "fused_y",
-)  # fmt: skip
+COLUMNS = ("clip", "snippet", "time_s", "class", "score", "truth", "trained", "raw_x", "raw_y", "fused_x", "fused_y")
 TRUTH_WORDS = {-1: "", 0: "normal", 1: "anomalous"}
 
 
@@ -32,20 +31,22 @@ def embed(
     seed: Annotated[int, typer.Option(min=0, help="the same seed gives the same points")] = 0,
 ) -> None:
     """Place the snippets of analyses on one plane, before the model and after it: t-SNE or UMAP, seeded."""
-    from cmhkf.figure_style import check_suffix, save_figure
-    from cmhkf.projection import project
+    from cmhkf.figures.projection import project
+    from cmhkf.figures.style import check_suffix, save_figure
 
     if image:
         check_suffix(image)
     found, n_failed = read_analyses(analyses)
+    make_place(out)
+    if image:
+        make_place(image, "--image")
     truths = read_truths(truth, found)
     projection = project(found, method=method.value, seed=seed)
     if image:  # first: a wrong colour is noticed before anything is written
-        from cmhkf.figures import embeddings
+        from cmhkf.figures.embeddings import embeddings
 
         colours = [word.strip() for word in colour.split(",")]
         save_figure(embeddings(found, projection, colours=colours, truths=truths), image)  # type: ignore[arg-type]
-    out.parent.mkdir(parents=True, exist_ok=True)
     with out.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(COLUMNS)
@@ -59,15 +60,13 @@ def embed(
 
 
 def _lines(analyses: list[Analysis], projection: Projection, truths: list) -> Iterator[tuple]:
-    from cmhkf.figures import point_values
+    from cmhkf.figures.embeddings import point_values
 
     classes = point_values(analyses, projection, "class")
     known = point_values(analyses, projection, "truth", truths)
     for point, (i, n) in enumerate(zip(projection.clip_idx, projection.snippet_idx, strict=True)):
         analysis = analyses[i]
+        said = analysis.classes[classes[point]], f"{analysis.scores[n]:.4f}", TRUTH_WORDS[int(known[point])]
         fused = projection.fused.xy[point] if projection.fused else ("", "")
-        yield (
-            analysis.clip.name, n, f"{analysis.times_s[n]:.3f}", analysis.classes[classes[point]],
-            f"{analysis.scores[n]:.4f}", TRUTH_WORDS[int(known[point])], analysis.trained,
-            *projection.raw.xy[point], *fused,
-        )  # fmt: skip
+        places = *projection.raw.xy[point], *fused
+        yield analysis.clip.name, n, f"{analysis.times_s[n]:.3f}", *said, analysis.trained, *places

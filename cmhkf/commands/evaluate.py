@@ -4,80 +4,110 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from tqdm import tqdm
 
+from cmhkf.commands.options import ConfigOption, CropOption, SetModelOption, StrictOption, make_folder
 from cmhkf.errors import CheckpointError, ConfigError, DataError
+from cmhkf.progress import tell
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from cmhkf.checkpoint import Checkpoint
-    from cmhkf.evaluate import Prediction
-    from cmhkf.folders import FeatureFolder, Rows
+    from cmhkf.datasets.sets import Dataset
+    from cmhkf.features.folders import FeatureFolder, Rows
+    from cmhkf.model.checkpoint import Checkpoint
+    from cmhkf.model.run import Prediction
+    from cmhkf.progress import Fallback
 
 ListFile = Annotated[Path | None, typer.Option(help="left out: looked for beside the features")]
 
 
-def evaluate(
+def evaluate(  # noqa: PLR0913 (one parameter for each option)
     features: Annotated[Path, typer.Option(help="feature folder, as distributed or made by extract")],
     dataset: Annotated[str, typer.Option(help="xd-violence or ucf-crime")],
     model: Annotated[str, typer.Option(help="checkpoint file, hf:owner/repo, or a preset that has one")] = "",
     scores: Annotated[Path | None, typer.Option(help="instead: .npz of one array [snippets] per video name")] = None,
     out: Annotated[Path, typer.Option(help="folder for report.json, the tables and the plots")] = Path("evaluation"),
-    crops: Annotated[str, typer.Option(help="centre, or mean: of the predictions on all crops")] = "centre",
+    settings: SetModelOption = None,
+    config: ConfigOption = None,
+    crops: Annotated[
+        str, typer.Option(help="listed: those that the test list names; centre; mean: of the predictions on all crops")
+    ] = "listed",
+    crop: CropOption = None,
     resamples: Annotated[int, typer.Option(min=0, help="of the bootstrap over videos; 0: no intervals")] = 1000,
     seed: Annotated[int, typer.Option(help="of the bootstrap")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N")] = "auto",
     test_list: ListFile = None,
     annotations: ListFile = None,
     class_annotations: ListFile = None,
+    strict: StrictOption = False,
 ) -> None:
-    """Measure a model on a test set by the protocols of the field."""
+    """Measure a model on a test set by the protocols of the field. Settings are those that trained weights allow."""
     if bool(model) == bool(scores):
         raise ConfigError("give either --model or --scores")
-    if crops not in ("centre", "mean"):
-        raise ConfigError(f"crops is {crops!r}; choose one of centre, mean")
+    if crops not in ("listed", "centre", "mean"):
+        raise ConfigError(f"crops is {crops!r}; choose one of listed, centre, mean")
+    if crop is not None and crops != "listed":
+        raise ConfigError(f"--crop {crop} and --crops {crops} cannot be used together; leave out one")
 
-    from cmhkf.checkpoint import load_checkpoint
-    from cmhkf.datasets import open_dataset
-    from cmhkf.evaluate import evaluate as measure
-    from cmhkf.evaluation_report import table, write_report
+    from cmhkf.datasets.sets import open_dataset
+    from cmhkf.evaluation.evaluate import evaluate as measure
+    from cmhkf.evaluation.report import table, write_report
+    from cmhkf.model import trained_on
+    from cmhkf.model.checkpoint import load_checkpoint
+    from cmhkf.settings import describe
+    from cmhkf.training.settings import part_of, read_settings
 
+    given = read_settings(settings or (), config, roots=("model",))
+    if given and scores:
+        raise ConfigError(f"{describe(given)} changes a model, and --scores come without one")
     opened = open_dataset(
-        dataset, features, test_list=test_list, annotations=annotations, class_annotations=class_annotations
+        dataset, features, test_list=test_list, annotations=annotations, class_annotations=class_annotations, crop=crop
     )
     opened.require("test")
+    notes, warned, optimistic, learned_from = [], "", "", ()
     if scores:
-        name, classes, predict_one = scores.stem, None, _look_up(read_scores(scores))
+        held = read_scores(scores)
+        name, classes, predict_one = scores.stem, None, _look_up(held)
+        fallbacks = opened.fallbacks("test", hears=False) + _unknown(held, opened)
     else:
-        checkpoint = load_checkpoint(_found(model))
-        if note := check_recipe(checkpoint, opened.folder):
-            typer.echo(note, err=True)
-        name, classes, predict_one = checkpoint.name, checkpoint.classes, _predictor(checkpoint, device)
+        checkpoint = load_checkpoint(_found(model)).changed(part_of(given, "model"))
+        notes = [note] if (note := check_recipe(checkpoint, opened.folder)) else []
+        notes += [f"the model is read with {describe(given)}, other than it was trained"] if given else []
+        warned = trained_on.warning(checkpoint, opened.test_names)
+        learned_from = trained_on.learned_from(checkpoint, opened.test_names)
+        name, classes, optimistic = checkpoint.name, checkpoint.classes, checkpoint.optimistic
+        predict_one = _predictor(checkpoint, device)
+        fallbacks = opened.fallbacks("test", hears=checkpoint.config.listens)
+    tell(fallbacks, strict=strict)
+    for note in filter(None, (*notes, warned)):
+        typer.echo(f"note: {note}", err=True)
+    make_folder(out)
 
-    with tqdm(unit="video", file=sys.stderr, disable=None) as bar:
+    with tqdm(unit="prediction", file=sys.stderr, disable=None) as bar:
 
         def shown(rows: Rows) -> Prediction:
             bar.update()
             return predict_one(rows)
 
-        report = measure(
-            opened, shown, model=name, classes=classes, crops=crops, resamples=resamples, seed=seed,  # type: ignore[arg-type]
-        )  # fmt: skip
+        chosen: Any = crops  # one of the three
+        report = measure(opened, shown, model=name, classes=classes, crops=chosen, resamples=resamples, seed=seed)
+    report = replace(report, notes=(*notes, *map(str, fallbacks)), optimistic=optimistic, learned_from=learned_from)
+    if scores:
+        report = replace(report, crops="")  # which gave lengths alone
     write_report(report, out)
     typer.echo(table(report))
-    if report.missing:
-        typer.echo(f"{len(report.missing):,} test videos are not measured: they have no features.")
     typer.echo(f"written to {out}")
 
 
 def _found(model: str) -> Path:
-    from cmhkf.analyzer import checkpoint_path
+    from cmhkf.presets import checkpoint_path
 
     path = checkpoint_path(model)
     if path is None:
@@ -100,12 +130,12 @@ def check_recipe(checkpoint: Checkpoint, folder: FeatureFolder) -> str:
         checkpoint.require_recipe(recipe)
         return ""
     sizes = [(folder.video_dim, config.video_dim), (folder.semantic_dim, config.semantic_dim)]
-    if "A" in config.modalities and folder.audio_dim:
+    if config.listens and folder.audio_dim:
         sizes.append((folder.audio_dim, config.audio_dim))
     if any(found != wanted for found, wanted in sizes):
         checkpoint.require_recipe(recipe)
     return (
-        f"note: {folder.path} does not say how its features were made. They are taken for recipe {recipe.describe()}, "
+        f"{folder.path} does not say how its features were made. They are taken for recipe {recipe.describe()}, "
         f"but {checkpoint.name!r} was trained on {checkpoint.recipe.describe()}: the numbers may mislead"
     )
 
@@ -114,11 +144,11 @@ def read_scores(path: Path) -> dict[str, np.ndarray]:
     """Scores by the name of the video. Raises DataError."""
     import numpy as np
 
-    from cmhkf.analysis import NPZ_DAMAGE
-    from cmhkf.data import video_name
+    from cmhkf.features.folders import video_name
+    from cmhkf.files import NPZ_DAMAGE, open_npz
 
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with open_npz(path) as file:
             found = {video_name(name): np.asarray(file[name], np.float64) for name in file.files}
     except NPZ_DAMAGE as error:
         raise DataError(f"{path} is no readable .npz of scores by video name ({error})") from error
@@ -130,7 +160,7 @@ def read_scores(path: Path) -> dict[str, np.ndarray]:
 
 
 def _look_up(scores: dict[str, np.ndarray]) -> Callable[[Rows], Prediction]:
-    from cmhkf.evaluate import Prediction
+    from cmhkf.model.run import Prediction
 
     def predict_one(rows: Rows) -> Prediction:
         if rows.name not in scores:
@@ -140,15 +170,22 @@ def _look_up(scores: dict[str, np.ndarray]) -> Callable[[Rows], Prediction]:
     return predict_one
 
 
+def _unknown(scores: dict[str, np.ndarray], data: Dataset) -> list[Fallback]:
+    from cmhkf.progress import Fallback
+
+    names = tuple(sorted(scores.keys() - set(data.test_names)))
+    return [Fallback("scores of videos that are not among those measured, not used", names)] if names else []
+
+
 def _predictor(checkpoint: Checkpoint, device: str) -> Callable[[Rows], Prediction]:
     import torch
 
-    from cmhkf.encoders.precision import pick_device
-    from cmhkf.evaluate import predict
-    from cmhkf.model import build_model
+    from cmhkf.encoders.device import pick_device
+    from cmhkf.model.build import build_model
+    from cmhkf.model.run import predict
 
     device = pick_device(device)
     model = build_model(checkpoint.config)
     model.load_state_dict(checkpoint.state)
     text = torch.from_numpy(checkpoint.text_features).to(device)
-    return partial(predict, model.to(device).eval(), text, device=device)
+    return partial(predict, model.to(device).eval(), text)

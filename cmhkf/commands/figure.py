@@ -4,17 +4,12 @@ from __future__ import annotations
 
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any
 
 import typer
 
 from cmhkf.commands.analyses import AnalysisFiles, TruthFile, read_analyses, read_truths
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-    from cmhkf.analysis import Analysis
-    from cmhkf.truth import Truth
+from cmhkf.commands.options import make_place
 
 
 class Kind(str, Enum):
@@ -52,39 +47,29 @@ def figure(
     seed: Annotated[int, typer.Option(min=0, help="embeddings: the same seed gives the same figure")] = 0,
 ) -> None:
     """Draw analyses for print; what is not trained says so on the figure. Frames come from the analysed videos."""
-    from cmhkf.figure_style import COLUMN_IN, PAGE_IN, check_suffix, save_figure
+    from cmhkf.figures.style import COLUMN_IN, PAGE_IN, check_suffix, save_figure
 
     check_suffix(out)
     found, n_failed = read_analyses(analyses)
+    make_place(out)
     truths = read_truths(truth, found)
     wide = kind in (Kind.qualitative, Kind.embeddings) if width is None else width is Width.page
     width_in = PAGE_IN if wide else COLUMN_IN
     if kind is Kind.embeddings:
-        drawn = _embeddings(found, truths, method=method.value, colours=colour, seed=seed, width_in=width_in)
+        from cmhkf.figures.embeddings import embeddings
+        from cmhkf.figures.projection import project
+
+        colours: Any = [word.strip() for word in colour.split(",")]  # checked there
+        projection = project(found, method=method.value, seed=seed)
+        drawn = embeddings(found, projection, colours=colours, truths=truths, width_in=width_in)
+    elif kind is Kind.qualitative:
+        from cmhkf.figures.qualitative import qualitative
+
+        drawn = qualitative(found, truths=truths, n_frames=frames, width_in=width_in)
     else:
-        drawn = _clips(kind, found, truths, n_frames=frames, width_in=width_in)
+        from cmhkf.figures.lanes import saliency, similarity
+
+        drawn = (similarity if kind is Kind.similarity else saliency)(found, width_in=width_in)
     typer.echo(save_figure(drawn, out))
     if n_failed:
         raise typer.Exit(1)
-
-
-def _embeddings(
-    analyses: list[Analysis], truths: list[list[Truth] | None], *, method: str, colours: str, seed: int, width_in: float
-) -> Figure:
-    from cmhkf.figures import embeddings
-    from cmhkf.projection import project
-
-    chosen = [word.strip() for word in colours.split(",")]
-    projection = project(analyses, method=method, seed=seed)  # type: ignore[arg-type]
-    return embeddings(analyses, projection, colours=chosen, truths=truths, width_in=width_in)  # type: ignore[arg-type]
-
-
-def _clips(
-    kind: Kind, analyses: list[Analysis], truths: list[list[Truth] | None], *, n_frames: int, width_in: float
-) -> Figure:
-    from cmhkf import figures
-
-    if kind is Kind.qualitative:
-        return figures.qualitative(analyses, truths=truths, n_frames=n_frames, width_in=width_in)
-    draw = figures.similarity if kind is Kind.similarity else figures.saliency
-    return draw(analyses, width_in=width_in)

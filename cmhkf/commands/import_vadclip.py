@@ -1,8 +1,5 @@
 """`python -m cmhkf import-vadclip`: a published checkpoint of VadCLIP into one that serves here."""
 
-from __future__ import annotations
-
-import hashlib
 from pathlib import Path
 from typing import Annotated
 
@@ -20,12 +17,13 @@ def import_vadclip(
     ] = "own",
 ) -> None:
     """Make a checkpoint of VadCLIP's weights; the class texts are computed once, from its learned prompts."""
-    from cmhkf.baselines.vadclip_file import clip_of, prompted_texts, read_vadclip
-    from cmhkf.checkpoint import save_checkpoint
-    from cmhkf.datasets import DATASETS
+    from cmhkf.datasets.sets import DATASETS
     from cmhkf.encoders.clip import load_clip
-    from cmhkf.folders import released_recipe
-    from cmhkf.model import build_model
+    from cmhkf.features.folders import released_recipe
+    from cmhkf.files import sha256_of
+    from cmhkf.model.build import build_model
+    from cmhkf.model.checkpoint import save_checkpoint
+    from cmhkf.model.vadclip_file import clip_of, prompted_texts, read_vadclip
 
     if dataset not in DATASETS:
         raise ConfigError(f"dataset is {dataset!r}; choose one of {', '.join(DATASETS)}")
@@ -33,11 +31,17 @@ def import_vadclip(
     tower = clip_of(held.clip, source) if clip == "file" else load_clip(None if clip == "own" else clip)[2]
     model = build_model(held.config)
     model.load_state_dict(held.state)
-    sha256 = hashlib.sha256(source.read_bytes()).hexdigest()
+    sha256 = sha256_of(source)
+    about = {"imported_from": source.name, "sha256": sha256, "program": "VadCLIP", "clip": clip}
+    optimistic = f"VadCLIP's program keeps the epoch that is best on the test set of {dataset}"
     path = save_checkpoint(
-        out, model, recipe=released_recipe(audio=False), name=f"vadclip-{dataset}",
+        out,
+        model,
+        recipe=released_recipe(audio=False),
+        name=f"vadclip-{dataset}",
         text_features=prompted_texts(held.config.classes, held.prompts, tower).numpy(),
-        provenance={"imported_from": source.name, "sha256": sha256, "program": "VadCLIP", "clip": clip},
+        provenance=about | {"optimistic": optimistic},
         metrics={},
-    )  # fmt: skip
+        prompts=held.prompts.numpy(),
+    )
     typer.echo(f"{path}: VadCLIP for {dataset}, {len(held.config.classes)} classes, from {source.name} ({sha256[:12]})")

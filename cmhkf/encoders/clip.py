@@ -1,43 +1,30 @@
-"""CLIP ViT-B/16 through open_clip: pictures to the rows of C.1, class texts to the same space.
+"""CLIP ViT-B/16 through open_clip: frames to the rows of C.1, class texts to the same space.
 
 The network is always `ViT-B-16-quickgelu`: `ViT-B-16` takes OpenAI's weights with the wrong activation. open_clip's own
 loader is not used: it checks no hash, and a wrong name gives it random weights.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from cmhkf.encoders import FrameSampling, Identity, VideoRows
-from cmhkf.encoders.precision import compute_dtype, pick_device
+from cmhkf.encoders.device import compute_dtype, pick_device
+from cmhkf.encoders.protocols import Identity, VideoRows
 from cmhkf.encoders.tensors import fill, read_tensors
-from cmhkf.encoders.weights import (
-    Found,
-    OnBytes,
-    Wanted,
-    WeightFile,
-    find,
-    find_or_fetch,
-    hub_snapshot,
-    hub_url,
-    user_cache,
-)
-from cmhkf.errors import ConfigError
+from cmhkf.encoders.weights import Found, Wanted, WeightFile, find, find_or_fetch, hub_snapshot, hub_url, user_cache
+from cmhkf.media.sampling import FrameSampling
 
-CLIP = Any
-"""open_clip.CLIP, in annotations alone: importing it takes seconds, and its parts have no useful types."""
+CLIP = Any  # open_clip.CLIP, in annotations alone: importing it takes seconds, and its parts have no useful types
 
 MODEL = "ViT-B-16-quickgelu"
 DIM = 512
 CONTEXT = 77  # tokens the text tower has positions for
-PICTURES = 8  # per pass: more only costs memory
+FRAMES = 8  # per pass: more only costs memory
 MEAN = (0.48145466, 0.4578275, 0.40821073)
 STD = (0.26862954, 0.26130258, 0.27577711)
 
@@ -46,31 +33,28 @@ HUB_SHA256 = "4b8699299b1e8997753c64b052ba32031449d5d853f55a039148560ee02b820f"
 OPENAI_SHA256 = "5806e77cd80f8b59890b7e101eabd078d9fb84e6937f9e85e4ecb61988df416f"
 OPENAI_ONLY = ("input_resolution", "context_length", "vocab_size")  # numbers that OpenAI's archive keeps as tensors
 
-Precision = Literal["auto", "fp32", "bf16", "fp16"]
-DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-
 
 class ClipVideoEncoder:
-    """The middle picture of a snippet to CLIP's image embedding (C.1)."""
+    """The middle frame of a snippet to CLIP's image embedding (C.1)."""
 
     sampling = FrameSampling((8,), 224, 224, "bicubic")
     video_dim = DIM
     semantic_dim = DIM
     block, context = 16, 0
 
-    def __init__(self, model: CLIP, *, weights_sha256: str, normalise: bool = False) -> None:
+    def __init__(self, model: CLIP, *, weights_sha256: str) -> None:
         weight = model.visual.conv1.weight
-        self.model, self.normalise = model, normalise
+        self.model = model
         self.device, self.dtype = str(weight.device), weight.dtype
-        self.identity = video_identity(weights_sha256, normalise=normalise)
+        self.published = weights_sha256 in (HUB_SHA256, OPENAI_SHA256)
+        self.identity = video_identity(weights_sha256)
 
     @torch.inference_mode()
     def encode(self, frames: np.ndarray, inner: slice = slice(None)) -> VideoRows:
-        """Encode uint8 RGB [S, 1, 224, 224, 3]; the video rows have CLIP's own length unless `normalise` is set."""
-        parts = torch.from_numpy(np.ascontiguousarray(frames[inner, 0])).split(PICTURES)
+        """Encode uint8 RGB [S, 1, 224, 224, 3]; the video rows have CLIP's own length."""
+        parts = torch.from_numpy(np.ascontiguousarray(frames[inner, 0])).split(FRAMES)
         rows = torch.cat([self.model.visual(self._pixels(part)).float().cpu() for part in parts])  # [B, 512]
-        unit = normalize(rows, dim=-1)
-        return VideoRows(video=(unit if self.normalise else rows).numpy(), semantic=unit.numpy())
+        return VideoRows(video=rows.numpy(), semantic=normalize(rows, dim=-1).numpy())
 
     def _pixels(self, frames: Tensor) -> Tensor:
         """Bytes [B, 224, 224, 3] to what the image tower reads, [B, 3, 224, 224]."""
@@ -119,55 +103,36 @@ def run_text_tower(model: CLIP, embeddings: Tensor, end_idx: Tensor) -> Tensor:
 
 
 def load_clip(
-    weights: str | Path | None = None,
-    *,
-    device: str = "auto",
-    precision: Precision = "auto",
-    normalise: bool = False,
-    on_progress: OnBytes | None = None,
-    allow_download: bool = True,
+    weights: str | Path | None = None, *, device: str = "auto", dtype: torch.dtype | None = None
 ) -> tuple[ClipVideoEncoder, ClipTextEncoder, CLIP]:
     """Both encoders and the network they share, frozen.
 
     `weights` is a file; without it CMHKF_CLIP_WEIGHTS, the Hugging Face cache, OpenAI's cache, then a download.
-    `precision` concerns the image tower; "auto" is bfloat16 (float16) where the hardware multiplies it, else float32.
+    `dtype` concerns the image tower; None: bfloat16 (float16) where the hardware multiplies it, else float32.
 
     Raises:
         WeightsError: no weights, or a file that is not what it should be.
-        ConfigError: an unknown precision or device.
+        ConfigError: an unknown device.
     """
-    if precision not in get_args(Precision):
-        raise ConfigError(f"precision is {precision!r}; choose one of {', '.join(get_args(Precision))}")
     device = pick_device(device)
-    dtype = compute_dtype(device) if precision == "auto" else DTYPES[precision]
-    found = find_or_fetch(wanted(), weights, on_progress=on_progress) if allow_download else find(wanted(), weights)
-    model = build_clip(found, device=device, dtype=dtype)
-    video = ClipVideoEncoder(model, weights_sha256=found.sha256, normalise=normalise)
+    found = find_or_fetch(wanted(), weights)
+    model = build_clip(found, device=device, dtype=dtype or compute_dtype(device))
+    video = ClipVideoEncoder(model, weights_sha256=found.sha256)
     return video, ClipTextEncoder(model, weights_sha256=found.sha256), model
 
 
-def find_weights(path: str | Path | None = None) -> Found:
+def find_weights() -> Found:
     """The file that `load_clip` would take, without downloading. Raises WeightsError."""
-    return find(wanted(), path)
+    return find(wanted())
 
 
 def wanted() -> Wanted:
     """The two published forms of OpenAI's weights."""
     name = "open_clip_model.safetensors"
-    hub = WeightFile(
-        name=name,
-        sha256=HUB_SHA256,
-        size_bytes=598_516_980,
-        url=hub_url(REPO, REVISION, name),
-        places=(hub_snapshot(REPO, REVISION) / name,),
-    )
-    openai = WeightFile(
-        name="ViT-B-16.pt",
-        sha256=OPENAI_SHA256,
-        size_bytes=None,
-        url=f"https://openaipublic.azureedge.net/clip/models/{OPENAI_SHA256}/ViT-B-16.pt",
-        places=(user_cache() / "clip" / "ViT-B-16.pt",),
-    )
+    places = (hub_snapshot(REPO, REVISION) / name,)
+    hub = WeightFile(name, HUB_SHA256, 598_516_980, hub_url(REPO, REVISION, name), places)
+    url = f"https://openaipublic.azureedge.net/clip/models/{OPENAI_SHA256}/ViT-B-16.pt"
+    openai = WeightFile("ViT-B-16.pt", OPENAI_SHA256, None, url, (user_cache() / "clip" / "ViT-B-16.pt",))
     formats = "safetensors, a state dict .pt or .bin, or OpenAI's TorchScript .pt"
     return Wanted("CLIP ViT-B/16", "CMHKF_CLIP_WEIGHTS", (hub, openai), formats)
 
@@ -203,13 +168,13 @@ def empty_clip(dtype: torch.dtype = torch.float32) -> CLIP:
     return model
 
 
-def video_identity(weights_sha256: str = HUB_SHA256, *, normalise: bool = False) -> Identity:
+def video_identity(weights_sha256: str = HUB_SHA256) -> Identity:
     """What a recipe records of the image tower; the default is OpenAI's weights."""
     return (
         *_identity(weights_sha256),
         ("frames", ",".join(map(str, ClipVideoEncoder.sampling.offsets))),
         ("picture", "short side 224, bicubic antialiased, centre crop 224"),
-        ("normalisation", "unit length" if normalise else "none"),
+        ("normalisation", "none"),
     )
 
 

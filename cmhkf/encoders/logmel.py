@@ -4,8 +4,6 @@
 7500 Hz, log(mel + 0.01). Equal to torchvggish's, without its resampler and its dropping of short sounds.
 """
 
-from __future__ import annotations
-
 from functools import cache
 
 import numpy as np

@@ -1,33 +1,31 @@
 """Weight files to tensors, and tensors into a network: nothing is unpickled but tensors, nothing is left unfilled."""
 
-from __future__ import annotations
-
 import pickle
 import struct
-import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from cmhkf.encoders.archives import check_zip, is_script, read_script
 from cmhkf.errors import WeightsError
+from cmhkf.files import NPZ_DAMAGE
 
 # What the readers raise on damaged bytes. torch's restricted unpickler trips over them wherever they lead it.
-DAMAGE = (
-    SafetensorError, RuntimeError, OSError, EOFError, zipfile.BadZipFile, struct.error, LookupError, ValueError,
-    TypeError, AttributeError, AssertionError,
-)  # fmt: skip
+OTHER_DAMAGE = (struct.error, LookupError, AttributeError, AssertionError, ArithmeticError, MemoryError, StopIteration)
+DAMAGE = (*NPZ_DAMAGE, SafetensorError, *OTHER_DAMAGE)
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
     """The named tensors of a safetensors file, a state dict saved by torch, or a TorchScript archive, on the CPU.
 
-    The kind is told from the content. State dicts are read with `weights_only`, so no pickled code runs. TorchScript
-    has its own reader, which knows no Python objects; its program is loaded and dropped, never called.
+    The kind is told from the content. State dicts are read with `weights_only`, and TorchScript archives as data
+    (`archives.py`), so no code of a file runs, whoever made it.
 
     Raises:
         WeightsError: the file is damaged, cut short, or holds something else.
@@ -35,7 +33,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     try:
         if _is_safetensors(path):
             return load_file(path)
-        held = _read_script(path) if _is_script(path) else torch.load(path, map_location="cpu", weights_only=True)
+        held = load_pickled(path)
     except pickle.UnpicklingError as error:
         raise WeightsError(
             f"{path} is damaged, or holds pickled objects that are not tensors; such code is never run\n"
@@ -53,6 +51,21 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     if not tensors:
         raise WeightsError(f"{path} holds no named tensors\nName a file that holds a state dict.")
     return tensors
+
+
+def load_pickled(path: Path) -> Any:
+    """What `torch.save` or `torch.jit.save` wrote: tensors in dicts, and no objects.
+
+    Raises:
+        UnpicklingError: it holds other objects. One of `DAMAGE`: it is damaged, or unpacks to more than it should.
+    """
+    with path.open("rb") as file:
+        begins_as_zip = file.read(2) == b"PK"
+    if begins_as_zip or zipfile.is_zipfile(path):
+        check_zip(path)
+        if is_script(path):
+            return read_script(path)
+    return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def fill(network: nn.Module, tensors: Mapping[str, Tensor], *, shown: str) -> None:
@@ -85,17 +98,3 @@ def _is_safetensors(path: Path) -> bool:
     with path.open("rb") as file:
         head = file.read(9)
     return head[8:] == b"{" and int.from_bytes(head[:8], "little") < 100_000_000
-
-
-def _is_script(path: Path) -> bool:
-    if not zipfile.is_zipfile(path):
-        return False
-    with zipfile.ZipFile(path) as archive:
-        return any("/code/" in name for name in archive.namelist())
-
-
-def _read_script(path: Path) -> dict[str, Tensor]:
-    with warnings.catch_warnings():  # OpenAI publishes CLIP in this form alone; torch.jit is deprecated
-        warnings.simplefilter("ignore", DeprecationWarning)
-        warnings.simplefilter("ignore", FutureWarning)
-        return torch.jit.load(str(path), map_location="cpu").state_dict()

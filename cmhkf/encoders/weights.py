@@ -1,35 +1,31 @@
 """Published weight files: found on this machine or fetched, and never used without knowing their SHA-256.
 
-A file named by the user may hold any weights (a fine-tuned CLIP), and its hash is recorded in the recipe. A file from a
-cache or a download must be the published one.
+A file named by the user may hold any weights (a fine-tuned CLIP): its hash is recorded in the recipe, and where it is
+not the published one that is said. A file from a cache or a download must be the published one.
 """
-
-from __future__ import annotations
 
 import contextlib
 import hashlib
 import http.client
 import json
+import logging
 import os
 import threading
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tqdm import tqdm
-
 from cmhkf.errors import WeightsError
+from cmhkf.files import replacing, sha256_of
 from cmhkf.home import data_home, user_cache
 
 BLOCK = 1 << 20
 PROBE_S = 2.0  # how long to knock at a server before calling this machine offline
 STALL_S = 20.0  # how long a download may stand still
 
-OnBytes = Callable[[int, int | None], None]
-"""Called with the bytes done and the bytes in all, None where the server does not say."""
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -38,7 +34,6 @@ class WeightFile:
 
     name: str
     sha256: str
-    """All 64 hex digits, or the first ones where no more is published."""
     size_bytes: int | None
     url: str
     places: tuple[Path, ...] = ()
@@ -54,11 +49,9 @@ class Wanted:
     """What an encoder needs: any one of `files`, the first of which is the one to fetch."""
 
     title: str
-    setting: str
-    """Environment variable that may name a file."""
+    setting: str  # environment variable that may name a file
     files: tuple[WeightFile, ...]
-    formats: str
-    """What a file named by the user may be, in words."""
+    formats: str  # what a file named by the user may be, in words
 
 
 @dataclass(frozen=True)
@@ -67,9 +60,10 @@ class Found:
 
     path: Path
     sha256: str
+    published: bool = True  # whether that is the hash of a published file
 
     def __str__(self) -> str:
-        return f"{self.path} (SHA-256 {self.sha256[:12]}...)"
+        return f"{self.path} (SHA-256 {self.sha256[:12]}...{'' if self.published else ', not the published file'})"
 
 
 def find(wanted: Wanted, path: str | Path | None = None) -> Found:
@@ -88,10 +82,10 @@ def find(wanted: Wanted, path: str | Path | None = None) -> Found:
     raise WeightsError(_not_here(wanted))
 
 
-def find_or_fetch(wanted: Wanted, path: str | Path | None = None, *, on_progress: OnBytes | None = None) -> Found:
+def find_or_fetch(wanted: Wanted, path: str | Path | None = None) -> Found:
     """`find`, then a download of the first file where nothing is named or cached.
 
-    Progress goes to `on_progress`, or to a bar on stderr. HF_HUB_OFFLINE and proxies are respected.
+    Progress goes to a bar on stderr. HF_HUB_OFFLINE and proxies are respected.
 
     Raises:
         WeightsError: as `find`; or the server cannot be reached (within about 2 s) or sends something else.
@@ -102,35 +96,28 @@ def find_or_fetch(wanted: Wanted, path: str | Path | None = None, *, on_progress
     if reason := offline_reason(file.url):
         raise WeightsError(_not_here(wanted, reason))
     try:
-        return fetch(file, on_progress=on_progress)
+        return fetch(file)
     except (OSError, http.client.HTTPException) as error:
         raise WeightsError(_not_here(wanted, f"the download failed: {error}")) from error
 
 
-def fetch(file: WeightFile, *, on_progress: OnBytes | None = None) -> Found:
+def fetch(file: WeightFile) -> Found:
     """Download a file to its own place; it appears there only once its size and hash are right.
 
     Raises:
         WeightsError: the server sent something else. OSError, HTTPException: the transfer failed.
     """
+    from tqdm import tqdm
+
     target = file.own_place
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f"{target.name}.{os.getpid()}.part")
-    try:
+    with replacing(target) as part:
         with urllib.request.urlopen(file.url, timeout=STALL_S) as response, part.open("wb") as out:
             total = int(response.headers.get("Content-Length") or 0) or file.size_bytes
-            with tqdm(desc=file.name, total=total, unit="B", unit_scale=True, disable=on_progress is not None) as bar:
-                done = 0
+            with tqdm(desc=file.name, total=total, unit="B", unit_scale=True) as bar:
                 while block := response.read(BLOCK):
                     out.write(block)
-                    done += len(block)
                     bar.update(len(block))
-                    if on_progress:
-                        on_progress(done, total)
         sha256 = check(part, file, shown=f"what {file.url} sent")
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
     _remember(target, sha256)
     return Found(target, sha256)
 
@@ -149,8 +136,8 @@ def check(path: Path, file: WeightFile, *, shown: str = "") -> str:
         raise WeightsError(
             f"{shown} has {size:,} bytes where {file.name} has {file.size_bytes:,}: {what}\nDelete it and try again."
         )
-    sha256 = sha256_of(path)
-    if not sha256.startswith(file.sha256):
+    sha256 = remembered_sha256(path)
+    if sha256 != file.sha256:
         raise WeightsError(
             f"{shown} has the SHA-256 {sha256}, where {file.name} has {file.sha256}: it is damaged or another file\n"
             "Delete it and try again."
@@ -158,19 +145,16 @@ def check(path: Path, file: WeightFile, *, shown: str = "") -> str:
     return sha256
 
 
-def sha256_of(path: Path) -> str:
+def remembered_sha256(path: Path) -> str:
     """A file's SHA-256, remembered in the data home for as long as the file's size and time stay the same."""
     stamp, state = _stamp(path)
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         saved = json.loads(stamp.read_text("utf-8"))
         if saved["state"] == state:
             return saved["sha256"]
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(BLOCK):
-            digest.update(block)
-    _remember(path, digest.hexdigest())
-    return digest.hexdigest()
+    sha256 = sha256_of(path)
+    _remember(path, sha256)
+    return sha256
 
 
 def _remember(path: Path, sha256: str) -> None:
@@ -194,7 +178,11 @@ def _named(path: Path, wanted: Wanted, source: str) -> Found:
             f"{wanted.title}: {source} names {path}: {what}\nName a file ({wanted.formats}), or unset {wanted.setting}."
         )
     _refuse_text(path, str(path))
-    return Found(path, sha256_of(path))
+    sha256 = remembered_sha256(path)
+    found = Found(path, sha256, published=sha256 in {file.sha256 for file in wanted.files})
+    if not found.published:
+        log.warning("%s: %s", wanted.title, found)
+    return found
 
 
 def _refuse_text(path: Path, shown: str) -> None:
@@ -217,7 +205,7 @@ def _present(file: WeightFile) -> bool:
 
 
 class _StayHere(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *_args: object) -> None:
+    def redirect_request(self, *_args: object, **_kwargs: object) -> None:
         """A redirection is answer enough."""
 
 
@@ -250,7 +238,7 @@ def _not_here(wanted: Wanted, reason: str = "") -> str:
     lines.append(f"Looked for: a file named by {wanted.setting}, which is not set")
     for file in wanted.files:
         size = f"{file.size_bytes:,} bytes, " if file.size_bytes else ""
-        lines.append(f"  {file.name} ({size}SHA-256 {file.sha256}{'' if len(file.sha256) == 64 else '...'}) at")
+        lines.append(f"  {file.name} ({size}SHA-256 {file.sha256}) at")
         lines += [f"    {place}" for place in (file.own_place, *file.places)]
     first = wanted.files[0]
     lines += [

@@ -1,0 +1,82 @@
+"""An Analysis as the curves that the timeline draws: plain numbers, fetched by the browser as one small file."""
+
+import json
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from app.clips.store import Store
+from cmhkf.analysis import Analysis, Growing
+from cmhkf.segments import EXIT_MARGIN, NEAR_MISS_MARGIN
+from cmhkf.timeline import SNIPPET_FRAMES, Timeline
+
+MOST_STEPS = 8  # for a snippet, on average
+VERSION = 2  # in the file's name: a newer page never draws an older file
+
+
+def timeline_curves(analysis: Analysis) -> dict[str, Any]:
+    """Every lane of the timeline; lists of length N unless said otherwise.
+
+    Where snippets differ in length, each is repeated so that the lists have even steps.
+
+    `snippet_ratio` is the length of a snippet as a fraction of seconds.
+
+    `similarity` and `probs` are [C][N], one row per class; `chosen` holds the class indices CVKA picked in any window;
+    `level_db` is None without an audio track.
+    """
+    level, line = analysis.audio_level_db, analysis.timeline
+    at, step = _even(line)
+    return {
+        "snippet_s": float(step),
+        "snippet_ratio": [step.numerator, step.denominator],
+        "duration_s": analysis.timeline.duration_s,
+        "classes": list(analysis.classes),
+        "scores": short(analysis.scores[at]),
+        "alignment": short(analysis.alignment_scores[at]),
+        "similarity": [short(row) for row in analysis.similarity[at].T],
+        "probs": [short(row) for row in analysis.class_probs[at].T],
+        "chosen": sorted({int(i) for i in analysis.top_classes.ravel()}),
+        "saliency": short(analysis.saliency[at]),
+        "windowed": short(analysis.windowed_saliency[at]),
+        "peaks_s": np.round(line.middles_s[analysis.saliency_peaks], 3).tolist(),
+        "windows_s": [[round(float(a), 3), round(float(b), 3)] for a, b in analysis.saliency_windows_s],
+        "exit_margin": EXIT_MARGIN,
+        "near_miss_margin": NEAR_MISS_MARGIN,
+        "level_db": None if level is None else short(level[at], 1),
+    }
+
+
+def growing_curves(growing: Growing) -> dict[str, Any]:
+    """The same of a clip that is still being read; no file is made of it.
+
+    `n_final` is how many snippets, from the first on, are final.
+    """
+    return timeline_curves(growing.analysis) | {"n_final": growing.n_final}
+
+
+def _even(line: Timeline) -> tuple[np.ndarray, Fraction]:
+    """Which snippet is shown at each of even steps, and the step in seconds: the snippets' own where they are equal."""
+    if line.frame_times_s is None:
+        return np.arange(line.n_snippets), SNIPPET_FRAMES / line.rate
+    lengths = line.ends_s - line.times_s
+    shortest = max(float(lengths.min()), float(lengths.mean()) / MOST_STEPS)
+    step = Fraction(shortest).limit_denominator(1000)
+    middles = (np.arange(max(1, round(float(line.ends_s[-1] / step)))) + 0.5) * float(step)
+    return np.minimum(np.searchsorted(line.ends_s, middles, "right"), line.n_snippets - 1), step
+
+
+def curves_file(analysis: Analysis, key: str, store: Store) -> Path:
+    """Write the curves once; returns the file."""
+    path = store.curves_dir / f"{key}.v{VERSION}.json"
+    if not path.exists():
+        with store.scratch.making(path) as part:
+            text = json.dumps(timeline_curves(analysis), separators=(",", ":"), allow_nan=False)
+            part.write_text(text, encoding="utf-8")
+    return path
+
+
+def short(values: np.ndarray, digits: int = 4) -> list[float]:
+    """Rounded numbers for JSON."""
+    return np.round(values.astype(float), digits).tolist()

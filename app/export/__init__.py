@@ -1,0 +1,1 @@
+"""Taking the evidence away: clips, reels, tables, subtitles, edit lists, reports, figures and labels."""

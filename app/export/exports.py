@@ -1,0 +1,131 @@
+"""Exports and imports as the page and scripts request them: written in the background, files in a public folder."""
+
+import secrets
+import shutil
+import time
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import replace
+from datetime import datetime, timezone
+from functools import partial
+from pathlib import Path
+
+from app.clips.jobs import Job, JobQueue
+from app.clips.truths import TruthStore
+from app.clips.workspace import Cut, Workspace
+from app.export.bundle import PAPERS, ExportError, Writing, write_export
+from app.export.marks_file import MarksFile
+from app.export.reviewed import Reviewed
+from app.export.training_labels import write_training_labels
+from app.review.reviews import Reviews, View
+from app.review.rules import admitted
+from cmhkf.progress import Progress
+
+LABELS = "labels"
+FORMATS = (*PAPERS, "zip", LABELS)
+MOST_EXPORTS = 20  # waiting at once
+KEPT_S = 86400  # how long a file waits to be fetched
+
+Write = Callable[[Path], Writing]  # writes into the folder that it is given
+
+
+class Exports:
+    """What can be taken away of an analysis, and brought back. The result of a job is the file."""
+
+    def __init__(self, workspace: Workspace, reviews: Reviews) -> None:
+        self._workspace, self._store, self._reviews = workspace, workspace.store, reviews
+        self._truths = TruthStore(workspace.store)
+        self._queue, self._awaited = (
+            workspace.scheduler.queue(name, most=MOST_EXPORTS) for name in ("exports", "exports that scripts wait for")
+        )
+        for folder in self._store.unregistered(self._store.exports_dir):  # of earlier releases, or ended by a kill
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def reviewed(self, analysis_id: str, cut: Cut, reviewer: str = "", *, with_dismissed: bool = True) -> Reviewed:
+        """An analysis with the marks of a reviewer, or of whoever decided last. Raises NotFoundError, ConfigError."""
+        view = self._reviews.view(analysis_id, cut, reviewer)
+        truth = self._truths.kept(view.sha256)
+        return Reviewed(
+            analysis_id,
+            replace(view.analysis, clip=self._store.clip(view.sha256)),  # where the file lies now
+            tuple(mark for mark in view.marks if with_dismissed or mark.state != "dismissed"),
+            cut.threshold,
+            datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            tuple(agreements(view)),
+            truth and tuple(truth.segments),
+        )
+
+    def begin(self, reviewed: Reviewed, kinds: Sequence[str]) -> Job:
+        """Begin to write what was chosen."""
+        write = partial(write_export, reviewed, kinds, zipped=len(kinds) > 1)
+        return self._submit(self._queue, write, [reviewed.analysis.clip.sha256])
+
+    def begin_labels(self, cut: Cut) -> Job:
+        """Begin to write the training labels of every reviewed clip, as whoever decided last sees each."""
+        return self._submit(self._queue, self._labels("", cut), self._analysed())
+
+    def file(self, analysis_id: str, form: str, cut: Cut, reviewer: str = "") -> Path:
+        """Write one of FORMATS now; labels without an analysis are those of all clips.
+
+        Raises ExportError, NotFoundError, ConfigError, DataError.
+        """
+        if form not in FORMATS:
+            raise ExportError(f"there is no format {form!r}; choose from {', '.join(FORMATS)}")
+        if form == LABELS:
+            write = self._labels(analysis_id, cut, reviewer)
+            clips = [self._workspace.analysis(analysis_id).clip.sha256] if analysis_id else self._analysed()
+        else:
+            kinds, reviewed = PAPERS if form == "zip" else (form,), self.reviewed(analysis_id, cut, reviewer)
+            write = partial(write_export, reviewed, kinds, zipped=form == "zip")
+            clips = [reviewed.analysis.clip.sha256]
+        return self._submit(self._awaited, write, clips).wait()
+
+    def import_marks(self, analysis_id: str, cut: Cut, reviewer: str, found: MarksFile) -> int:
+        """Give what was decided in a file to a reviewer; returns how many marks were new or changed.
+
+        Raises:
+            ReviewError: a mark could not have been entered here.
+        """
+        view = self._reviews.view(analysis_id, cut, reviewer)
+        # A segment that nobody decided is the model's, and comes and goes with the threshold.
+        decided = [m for m in found.marks if m.revision or not m.model_label or m.state != "open"]
+        return self._reviews.take(view, admitted(decided, view.analysis))
+
+    def _labels(self, analysis_id: str, cut: Cut, reviewer: str = "") -> Write:
+        return partial(write_training_labels, self._workspace, self._reviews, analysis_id, cut, reviewer)
+
+    def _analysed(self) -> list[str]:
+        """The clips that labels of the whole library may hold."""
+        return sorted({entry.clip.sha256 for entry in self._store.library() if entry.analysis_id})
+
+    def _submit(self, queue: JobQueue, write: Write, clips: Sequence[str]) -> Job:
+        """Begin to write a file of these clips."""
+        with self._workspace.present(*clips):
+            return queue.submit(secrets.token_urlsafe(16), partial(self._within, write, clips), clips=clips)
+
+    def _within(self, write: Write, clips: Sequence[str]) -> Generator[Progress | Path, None, None]:
+        """Let something be written into a public folder of its own, which is gone again when nothing comes of it."""
+        self.sweep()
+        folder = self._store.exports_dir / secrets.token_urlsafe(16)  # found by nobody who was not told its name
+        self._store.register(folder, clips)
+        folder.mkdir()
+        try:
+            yield (yield from write(folder))
+        finally:
+            if not any(folder.iterdir()):
+                self._store.discard(folder)
+
+    def sweep(self) -> None:
+        """Delete the files that have waited long enough to be fetched."""
+        for folder in self._store.exports_dir.iterdir():
+            if time.time() - folder.stat().st_mtime > KEPT_S:
+                self._store.discard(folder)
+
+
+def agreements(view: View) -> list[str]:
+    """For people: how other reviewers' decisions compare with a reviewer's, a sentence each."""
+    said = []
+    for other, (_, found) in view.others.items():
+        kappa = f"no kappa ({found.reason})" if found.kappa is None else f"Cohen's kappa {found.kappa:.2f}"
+        same = found.both_confirmed + found.both_dismissed
+        said.append(f"{view.reviewer} and {other}: {kappa}; {same} of {found.n} decided alike")
+    return said

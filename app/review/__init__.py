@@ -1,0 +1,1 @@
+"""Decisions of reviewers: marks, the rules for them, their log, and what comes of them together."""

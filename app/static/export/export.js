@@ -1,0 +1,131 @@
+// Taking a review away as files: a button beside the clip's title and the dialog it opens. Another button, in the library,
+// takes the decisions on all clips away as training labels by the same dialog.
+// `question` gives what every question about a review says: { analysis_id, reviewer } and how segments are cut.
+import { find, handOver, sayIn, showShare } from '../lib/dom.js';
+import { wordsOf } from '../lib/faults.js';
+import { address } from '../lib/host.js';
+import { isOver, poll, shareOf } from '../lib/jobs.js';
+import { request } from '../lib/server.js';
+import { listen } from '../state.js';
+import { makeBringBack } from './bring_back.js';
+
+const WORDS = {
+  pictures: 'Taking pictures',
+  clips: 'Cutting clips',
+  reel: 'Joining the reel',
+  'reading decisions': 'Reading decisions',
+  'placing snippets': 'Placing snippets on a map',
+  'drawing figures': 'Drawing figures',
+  packing: 'Packing',
+};
+const OF_ALL =
+  'The decisions on every reviewed clip, with the features they were made on. They adapt the model to your footage: ' +
+  'python -m cmhkf train --finetune demo --labels FILE --out FOLDER';
+
+export function makeExport({ question, onTaken }) {
+  const opener = find('.rv-takeaway');
+  const allOpener = find('.rv-takelabels');
+  const dialog = find('.rv-export');
+  const form = dialog.querySelector('form');
+  const files = form.querySelector('fieldset');
+  const bar = form.querySelector('.rv-progress');
+  const said = form.querySelector('.rv-exportsaid');
+  const [go, link, stop, close] = form.querySelector('.rv-exportacts').children;
+  const bringBack = makeBringBack({ question, onTaken });
+  let job = null;
+  let ofAll = false; // whether the dialog is about all clips
+
+  const chosen = () => [...files.elements].filter((box) => box.checked).map((box) => box.name);
+
+  function show(all) {
+    if (!job) {
+      ofAll = all;
+      dialog.querySelector('h2').textContent = all ? 'Export training labels' : 'Export';
+      dialog.querySelector('.rv-exportclip').textContent = all ? OF_ALL : find('.rv-title').textContent;
+      for (const part of [files, form.querySelector('.rv-exportwide'), find('.rv-exportback')]) part.hidden = all;
+      rest('');
+    }
+    bringBack.forget();
+    dialog.showModal();
+  }
+
+  function rest(text, failed = false) {
+    job = null;
+    files.disabled = false;
+    bar.hidden = stop.hidden = link.hidden = true;
+    go.hidden = false;
+    go.disabled = !ofAll && chosen().length === 0;
+    sayIn(said, text || hint(), failed);
+    handOver(stop, go);
+  }
+  const fail = (error) => rest(wordsOf(error), true);
+
+  function hint() {
+    if (ofAll) return '';
+    const kinds = chosen();
+    if (!kinds.length) return 'Choose at least one file.';
+    const zipped = kinds.length > 1 || ['clips', 'figures'].includes(kinds[0]);
+    return zipped ? 'You get one zip, with SHA-256 checksums of what is in it.' : '';
+  }
+
+  function working(step) {
+    files.disabled = true;
+    go.hidden = link.hidden = true;
+    bar.hidden = stop.hidden = false;
+    handOver(go, stop);
+    showShare(bar, shareOf(step));
+    const words = step.state === 'queued' ? 'Waiting for the export before it' : (WORDS[step.stage] ?? 'Writing');
+    sayIn(said, words + (step.message ? ', ' + step.message : '') + '…');
+  }
+
+  function ready(url) {
+    const name = decodeURIComponent(url.split('/').pop());
+    rest(name + ' is ready.');
+    link.hidden = false;
+    go.hidden = true;
+    Object.assign(link, { href: address(url), download: name, textContent: 'Save ' + name });
+    link.focus();
+  }
+
+  async function begin() {
+    const wanted = { kinds: chosen(), with_dismissed: form.elements.with_dismissed.checked };
+    working({ total: null });
+    let step = ofAll
+      ? await request('export_labels', question())
+      : await request('export', { ...question(), ...wanted });
+    const mine = (job = step.job);
+    if (!isOver(step)) {
+      working(step);
+      step = await poll(() => request('export_job', { job: mine }), { wanted: () => job === mine, onStep: working });
+    }
+    if (step?.state === 'done') ready(step.result);
+    else if (step?.state === 'failed') rest(step.error, true);
+    else if (step) rest('Cancelled.');
+  }
+
+  opener.addEventListener('click', () => show(false));
+  allOpener.addEventListener('click', () => show(true));
+  stop.addEventListener('click', () => request('export_cancel', { job }).catch(fail));
+  close.addEventListener('click', () => dialog.close());
+  form.addEventListener('submit', (event) => {
+    event.preventDefault();
+    begin().catch(fail);
+  });
+  form.addEventListener('change', () => {
+    if (!job) rest('');
+  });
+  listen({
+    status: ({ library }) => {
+      allOpener.hidden = !library.some((entry) => entry.review?.decided);
+    },
+    opened: () => {
+      opener.hidden = false;
+    },
+    closed: () => {
+      opener.hidden = true;
+      if (ofAll) return;
+      job = null;
+      if (dialog.open) dialog.close();
+    },
+  });
+}

@@ -1,0 +1,35 @@
+// What the library list says of a clip. No DOM.
+import { percent, plural } from '../lib/format.js';
+import { shareOf, STAGES } from '../lib/jobs.js';
+import { lostSense, unseenReasons } from '../lib/unseen.js';
+
+// What was not seen or heard: [in short, with the reasons].
+export function lostOf({ unseen_s }) {
+  if (!unseen_s?.length) return ['', ''];
+  const sense = lostSense(unseen_s);
+  return [' · not all ' + sense, 'not ' + sense + ': ' + unseenReasons(unseen_s)];
+}
+
+function reviewWords({ left, decided, reviewer }) {
+  const by = reviewer ? ' · ' + reviewer : '';
+  return (left ? left + ' of ' + (left + decided) + ' left' : 'all ' + decided + ' reviewed') + by;
+}
+
+// [its score or where it stands, a second line, the share done or null].
+export function wordsOfEntry(entry, where) {
+  const { work, review, segments } = entry;
+  if (where === 'waiting') return ['waiting', 'Waits for the clips before it', null];
+  if (where === 'analysing') {
+    if (work.stopping) return ['stopping', '', null];
+    const share = shareOf(work);
+    const stage = STAGES[work.stage] ?? work.stage;
+    return ['analysing', stage + (share === null ? '' : ' · ' + percent(share)), share];
+  }
+  if (where === 'failed') return ['failed', work?.error || entry.error, null];
+  if (where === 'unseen') return ['not analysed', '', null];
+  const [lost] = lostOf(entry);
+  const score = (entry.trained ? 'peak ' : 'untrained ') + entry.peak.toFixed(2);
+  if (segments === null) return [score, '', null];
+  if (where === 'quiet') return [score, 'no segments' + lost, null];
+  return [score, (review ? reviewWords(review) : plural(segments, 'segment')) + ' · ' + entry.label + lost, null];
+}

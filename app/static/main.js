@@ -1,0 +1,107 @@
+// The page begins: its parts are made, and told of each other as far as they must know.
+import { makeClasses } from './explain/classes.js';
+import { makeMap } from './explain/map.js';
+import { makeTruth } from './explain/truth.js';
+import { makeWhy } from './explain/why.js';
+import { makeExport } from './export/export.js';
+import { find } from './lib/dom.js';
+import { fault, watchFaults, wordsOf } from './lib/faults.js';
+import { connect } from './lib/host.js';
+import * as notice from './lib/notice.js';
+import { watchServer } from './lib/online.js';
+import { replaceAddress, watchHistory } from './lib/router.js';
+import { bindTabs } from './lib/tabs.js';
+import { watchFiles } from './library/files.js';
+import { makeLibrary } from './library/library.js';
+import { keepFresh, refresh } from './library/status.js';
+import { makeTake } from './library/take.js';
+import { makeBar } from './player/bar.js';
+import { makeClipView } from './player/clip_view.js';
+import { makeFootage } from './player/footage.js';
+import { makeKeys } from './player/keys.js';
+import { makeTransport } from './player/transport.js';
+import { makeTrust } from './player/trust.js';
+import { makeReview } from './review/review.js';
+import { reset, state, tell } from './state.js';
+import { makeMinimap } from './timeline/minimap.js';
+import { makeTimeline } from './timeline/timeline.js';
+
+function build() {
+  const video = find('.rv-video');
+  const transport = makeTransport(video);
+  const bar = makeBar(video, transport);
+  const footage = makeFootage(video, transport);
+  const timeline = makeTimeline({
+    video,
+    now: transport.now,
+    onSeek: (time) => review.seek(time),
+    isShown: (segment) => review.isShown(segment),
+  });
+  const review = makeReview({ video, transport, footage });
+  bindTabs();
+  makeTrust({ onAnalyse: () => clipView.analyse() });
+  makeMinimap(timeline.axis);
+  const library = makeLibrary({
+    onOpen: (which) => clipView.open(which),
+    onExample: (name) => take.example(name),
+    onAnalyse: (entry) => take.analyse(entry),
+    onCancel: (entry) => take.cancel(entry),
+    onRemoved: (clip, name) => take.removed(clip, name),
+  });
+  const clipView = makeClipView({ footage, transport, review, library });
+  const take = makeTake({ clipView, openLibrary: library.open });
+  watchFiles(take.files);
+  const onOpen = ({ analysis_id, time_s }) => clipView.open({ analysis_id }, time_s);
+  const panels = { onSeek: transport.seek, onOpen, now: transport.now };
+  makeWhy({ ...panels, strongest: review.strongest });
+  makeClasses(panels);
+  makeTruth(panels);
+  makeMap({ ...panels, video });
+  makeExport({ question: review.question, onTaken: review.recut });
+  const close = () => {
+    library.close();
+    review.cancel();
+  };
+  makeKeys({ ...bar, ...timeline.actions, ...review.actions, close }, review.learnKeys);
+  find('.rv-brand').addEventListener('click', () => clipView.home());
+  find('.rv-theme').addEventListener('click', switchTheme);
+  watchHistory(clipView.goToAddress);
+
+  async function begin() {
+    await Promise.all([refresh(), review.startReviewer()]);
+    library.showExamples(state.status.examples);
+    await clipView.goToAddress();
+  }
+  // The server is there again: what was broken off is requested anew.
+  async function comeBack() {
+    notice.clear('connection');
+    if (find('.rv').dataset.view === 'loading') return begin();
+    await refresh();
+    if (!state.clip) clipView.home();
+    else if (clipView.isBroken()) await clipView.reopen();
+    else tell('back');
+  }
+  watchServer(comeBack);
+  begin()
+    .catch((error) => clipView.home(wordsOf(error)))
+    .then(keepFresh);
+}
+
+function switchTheme() {
+  const dark = document.body.classList.toggle('dark');
+  const url = new URL(location.href);
+  url.searchParams.set('__theme', dark ? 'dark' : 'light');
+  replaceAddress(url);
+}
+
+// Called once the page's element is there: `given` are Gradio's { element, props, server }.
+export function start(given) {
+  connect(given);
+  reset(fault);
+  watchFaults((error) => notice.fail('page', error));
+  try {
+    build();
+  } catch (error) {
+    fault(error);
+  }
+}

@@ -1,0 +1,150 @@
+// Opening a clip: its footage, and its analysis or the work on it. Or the first page.
+import { find, handOver } from '../lib/dom.js';
+import { Told, wordsOf } from '../lib/faults.js';
+import { clock } from '../lib/format.js';
+import { isOver, poll } from '../lib/jobs.js';
+import * as notice from '../lib/notice.js';
+import { keepAddress, readAddress, turnPage } from '../lib/router.js';
+import { request, fetchFile } from '../lib/server.js';
+import { unseenFacts } from '../lib/unseen.js';
+import { refresh } from '../library/status.js';
+import { select, state, tell } from '../state.js';
+import { makeGrowing } from './growing.js';
+import { showBusy, showFailure, showStep, showWork } from './work.js';
+
+export function makeClipView({ footage, transport, review, library }) {
+  const root = find('.rv');
+  const growing = makeGrowing({ recut: review.recut });
+  let length_s = 0; // of the clip on screen, as its file says
+
+  function view(name) {
+    root.dataset.view = name;
+    library.close();
+  }
+
+  // What is on screen goes. Answers with the number of the new visit.
+  function leaveFor(clip) {
+    Object.assign(state, { clip, analysis: null, curves: null, visit: state.visit + 1 });
+    tell('closed');
+    showBusy('Opening');
+    select(null);
+    return state.visit;
+  }
+
+  async function showAnalysis(facts, visit) {
+    state.analysis = facts.analysis_id;
+    handOver(find('.rv-work'), find('.rv-hit'));
+    root.dataset.work = 'none';
+    find('.rv-count').textContent = 'Reading the segments…';
+    find('.rv-nothing').textContent = ''; // not known yet: "nothing reaches" would be a finding
+    find('.rv-end').textContent = clock(facts.duration_s);
+    tell('analysed', facts);
+    const missing = 'The curves of this analysis are not there; analyse the clip again';
+    const curves = await (await fetchFile(facts.curves_url, missing)).json();
+    if (state.visit !== visit) return;
+    curves.unseen = facts.unseen_s ?? [];
+    curves.shown_s = unseenFacts(facts).total_s;
+    state.curves = curves;
+    tell('opened', facts, curves);
+    await review.requestReview();
+  }
+
+  async function analyse() {
+    const { visit, clip } = state;
+    try {
+      showBusy('Starting');
+      const { job, analysis_id } = await request('analyse', { clip });
+      if (state.visit !== visit) return;
+      if (analysis_id) await open({ analysis_id }, transport.now());
+      else await watch(job);
+    } catch (error) {
+      if (state.visit === visit) fail(error);
+    }
+  }
+
+  function fail(error) {
+    growing.forget();
+    showFailure(error, analyse);
+  }
+
+  async function watch(job) {
+    const { visit } = state;
+    await refresh();
+    const end = await poll(() => request('job', { job }), {
+      wanted: () => state.visit === visit,
+      async onStep(step) {
+        await growing.follow(step, length_s);
+        if (state.visit === visit) showStep(step, analyse);
+      },
+    });
+    if (!end) return;
+    await refresh();
+    if (end.state !== 'done') growing.forget();
+    if (end.state === 'cancelled') showWork('Stopped', 'This clip is not analysed.', ['Analyse', analyse]);
+    else if (end.state === 'failed') fail(new Told(end.error));
+    else await showAnalysis((await request('show', { analysis_id: end.result })).analysis, visit);
+  }
+
+  // Without a `time`, a clip whose review was begun opens at what is left of it. `turns`: into a new entry of the history.
+  let opening = 0;
+  async function open(which, time = null, turns = true) {
+    const mine = ++opening;
+    const answer = await request('show', which).catch((error) => mine === opening && notOpened(error));
+    if (!answer || mine !== opening) return; // another was requested meanwhile
+    const { clip, analysis, job } = answer;
+    if (turns) turnPage(clip.sha256);
+    const visit = leaveFor(clip.sha256);
+    length_s = clip.duration_s;
+    review.begins(time === null);
+    notice.clear('home');
+    view('clip');
+    find('.rv-title').textContent = find('.rv-title').title = clip.name;
+    find('.rv-end').textContent = clock(clip.duration_s);
+    footage.show(clip, time ?? 0);
+    try {
+      if (analysis) await showAnalysis(analysis, visit);
+      else if (job && !isOver(job)) await watch(job.job);
+      else if (job && job.state === 'failed') showFailure(new Told(job.error), analyse);
+      else showWork('Not analysed yet', '', ['Analyse', analyse]);
+    } catch (error) {
+      if (state.visit === visit) fail(error);
+    }
+    keepAddress();
+  }
+
+  // What is on screen stays.
+  function notOpened(error) {
+    review.forget();
+    if (state.clip) notice.fail('page', error);
+    else home(wordsOf(error));
+  }
+
+  function home(message = '', turns = true) {
+    opening += 1;
+    if (turns) turnPage(null);
+    leaveFor(null);
+    footage.clear();
+    view('home');
+    notice.show('home', message);
+    keepAddress();
+  }
+
+  // Asks anew for what is on screen, or for the clip's newest analysis.
+  const reopen = (same = true) =>
+    open(same && state.analysis ? { analysis_id: state.analysis } : { clip: state.clip }, transport.now());
+
+  async function goToAddress() {
+    const { which, time } = readAddress();
+    if (which) await open(which, time, false);
+    else home('', false);
+  }
+
+  return {
+    open,
+    home,
+    reopen,
+    analyse,
+    goToAddress,
+    isBroken: () => root.dataset.work !== 'none' || footage.isBroken(),
+  };
+}

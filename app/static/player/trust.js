@@ -1,0 +1,68 @@
+// What made the result on screen, and what of the footage it does not stand for.
+import { button, find, make } from '../lib/dom.js';
+import { inSeconds, plural } from '../lib/format.js';
+import { UNKNOWN, unseenFacts, unseenReasons, unseenWords } from '../lib/unseen.js';
+import { listen, state } from '../state.js';
+
+export function makeTrust({ onAnalyse }) {
+  const strip = find('.rv-trust');
+  const unseenLine = find('.rv-unseen');
+  let shown = null; // the facts in the strip
+
+  function rowsOf(facts) {
+    const rows = [
+      ['Model', facts.model_id],
+      ['Head', facts.trained ? 'trained' : 'NOT TRAINED'],
+      ['Encoders', facts.encoders],
+      ['Score', facts.score_source],
+      ['Modalities', [...facts.modalities].map((m) => ({ V: 'video', A: 'audio', T: 'text' })[m] ?? m).join(' + ')],
+      ['Snippets', facts.n_snippets + ' in ' + plural(facts.n_windows, 'window')],
+      ['Device', facts.device],
+      ['Took', facts.elapsed_s.toFixed(1) + ' s'],
+      ['Recipe', facts.recipe_hash],
+    ];
+    const { known, spans, unheard, total_s, seen_s } = unseenFacts(facts);
+    const lost = inSeconds(total_s - seen_s) + ' of ' + inSeconds(total_s) + ' s: ';
+    if (!known) rows.push(['Not seen', UNKNOWN]);
+    if (spans.length) rows.push(['Not seen', lost + unseenReasons(spans)]);
+    if (unheard.length) rows.push(['Not heard', unseenReasons(unheard)]);
+    if (facts.calibration) rows.push(['Threshold calibration', facts.calibration]);
+    return rows;
+  }
+
+  function show() {
+    if (!shown) return strip.replaceChildren();
+    const { model_id } = state.status; // the page's model, which may be another than the analysis was made by
+    strip.replaceChildren(
+      ...rowsOf(shown).map(([name, value]) => {
+        const row = make('div', name.startsWith('Not ') || (name === 'Head' && !shown.trained) ? 'rv-warn' : '');
+        row.append(make('dt', '', name), make('dd', '', value));
+        if (name === 'Model' && model_id && model_id !== shown.model_id)
+          row.append(button('Analyse with ' + model_id, 'rv-link', onAnalyse));
+        if (value === UNKNOWN) row.append(button('Analyse again', 'rv-link', onAnalyse));
+        return row;
+      }),
+    );
+  }
+
+  let model = null;
+  listen({
+    analysed(facts) {
+      shown = facts;
+      show();
+    },
+    opened(facts) {
+      unseenLine.textContent = unseenWords(unseenFacts(facts));
+      unseenLine.hidden = !unseenLine.textContent;
+    },
+    closed() {
+      shown = null;
+      show();
+      unseenLine.hidden = true;
+    },
+    status({ model_id }) {
+      if (model_id !== model) show();
+      model = model_id;
+    },
+  });
+}

@@ -1,0 +1,161 @@
+// Decisions: what a key or a button tells Python to change, one after the other, and what came of it.
+//
+// A command waits for the one before it, and looks at the page only when its turn comes: ten quick keys mean what ten
+// slow ones mean. The first that fails drops those behind it, for they would hit the wrong segment.
+import { find } from '../lib/dom.js';
+import { clock } from '../lib/format.js';
+import { recall, remember } from '../lib/memory.js';
+import * as notice from '../lib/notice.js';
+import { request } from '../lib/server.js';
+import { listen, state } from '../state.js';
+import { makeAddByHand } from './add_by_hand.js';
+import { makeTurns } from './turns.js';
+
+const token = () => [...crypto.getRandomValues(new Uint8Array(8))].map((b) => b.toString(16).padStart(2, '0')).join('');
+
+export function makeDecisions({ question, segments, now, onReview, onReload, onGo, onAdded }) {
+  const moveOn = find('.rv-moveon input');
+  let review = null; // the newest answer
+  const turns = makeTurns((error) => {
+    notice.fail('decision', error);
+    onReload();
+  });
+  const inOrder = turns.add;
+
+  const acknowledge = (text) => notice.show('decision', text);
+
+  // Returns the answer, or null when the user has gone to another clip meanwhile.
+  async function send(name, data, words) {
+    if (!review) return null;
+    const requested = question();
+    const answer = await request(name, { ...requested, revision: review.revision, request: token(), ...data });
+    if (!onReview(answer, requested)) return null;
+    const left = answer.marks.filter((m) => m.state === 'open').length;
+    acknowledge(words(answer) + ' · ' + left + ' left · revision ' + answer.revision);
+    return answer;
+  }
+
+  const changed = (answer) => answer.changed.map(segments.byId).filter(Boolean);
+  const place = (id) => {
+    const number = segments.number(id);
+    return number ? number + ' of ' + segments.marks().length : 'near miss';
+  };
+
+  function need() {
+    if (!state.segment) acknowledge('Select a segment first: N goes to the next one.');
+    return state.segment;
+  }
+
+  // `data` may look at the segment; `words` begin the acknowledgement.
+  function decide(action, words, data = () => ({}), then = () => {}) {
+    inOrder(async () => {
+      const mark = need();
+      if (!mark) return;
+      const where = place(mark.id);
+      const ahead = segments.ahead(mark.id); // before the decision sorts it elsewhere, or filters it out
+      const more = data(mark);
+      const answer = more && (await send('decide', { action, segment: mark.id, ...more }, () => words + ' ' + where));
+      if (answer) then(ahead);
+    });
+  }
+
+  function goOn(ahead) {
+    const next = moveOn.checked && ahead.map(segments.byId).find((m) => m?.state === 'open' && segments.isShown(m));
+    if (next) onGo(next);
+  }
+
+  function edge(side) {
+    const time = now();
+    decide('edges', 'Moved the ' + side + ' of', ({ start_s, end_s }) => ({
+      start_s: side === 'start' ? time : start_s,
+      end_s: side === 'end' ? time : end_s,
+    }));
+  }
+
+  function label(name) {
+    if (name === classes()[0]) decide('dismiss', 'Normal, so dismissed:', undefined, goOn);
+    else decide('relabel', 'Called ' + name + ':', () => ({ label: name }));
+  }
+
+  function byNumber(i) {
+    const name = classes()[i];
+    if (name) label(name);
+    else acknowledge('There is no class ' + i + '; the last is ' + (classes().length - 1) + '.');
+  }
+  const classes = () => [...find('.rv-label').options].map((option) => option.value).filter(Boolean);
+
+  const adding = makeAddByHand({
+    now,
+    onBegin: (time) =>
+      acknowledge('A segment starts at ' + clock(time) + ': press A again at its end, Esc to give up.'),
+    onEnd: (start_s, end_s) =>
+      inOrder(async () => {
+        const answer = await send('decide', { action: 'add', start_s, end_s }, () => 'Added from ' + clock(start_s));
+        const [added] = answer ? changed(answer) : [];
+        if (added) onAdded(added);
+      }),
+    onGiveUp: () => acknowledge('Nothing was added.'),
+  });
+
+  function step(name, done) {
+    inOrder(async () => {
+      const what = review?.[name];
+      if (!what) return acknowledge('Nothing to ' + name + ' on this clip.');
+      const [back] = changed((await send(name, {}, () => done + ' ' + what)) ?? { changed: [] });
+      if (back && back.id !== state.segment?.id) onGo(back); // what was taken back is what to look at
+    });
+  }
+
+  moveOn.checked = recall('cmhkf-move-on') !== 'no';
+  moveOn.addEventListener('change', () => {
+    remember('cmhkf-move-on', moveOn.checked ? 'yes' : 'no');
+    moveOn.blur(); // keys are off in a field
+  });
+
+  listen({
+    closed() {
+      review = null;
+      turns.drop();
+      notice.clear('decision');
+    },
+  });
+
+  const digits = Object.fromEntries(Array.from({ length: 10 }, (_, i) => ['label' + i, () => byNumber(i)]));
+  return {
+    inOrder,
+    afterAll: (work) =>
+      turns.addAnyway(() => {
+        review = null; // another person's
+        adding.giveUp();
+        return work();
+      }),
+    cancel: adding.giveUp,
+    label,
+    note: (id, text) =>
+      inOrder(() => send('decide', { action: 'note', segment: id, note: text }, () => 'Noted on ' + place(id))),
+    review: () => review,
+    // Whether an answer is news: one that was overtaken by a decision is not.
+    take(answer) {
+      if (review && answer.reviewer === review.reviewer && answer.revision < review.revision) return false;
+      review = answer;
+      return true;
+    },
+    actions: {
+      confirm: () => decide('confirm', 'Confirmed', undefined, goOn),
+      dismiss: () => decide('dismiss', 'Dismissed', undefined, goOn),
+      reopen: () => decide('reopen', 'Reopened'),
+      undo: () => step('undo', 'Undid:'),
+      redo: () => step('redo', 'Redid:'),
+      edgeStart: () => edge('start'),
+      edgeEnd: () => edge('end'),
+      split: () => {
+        const at_s = now();
+        decide('split', 'Split', () => ({ at_s }));
+      },
+      merge: () => decide('merge', 'Merged with its next:'),
+      remove: () => decide('remove', 'Removed'),
+      add: adding.press,
+      ...digits,
+    },
+  };
+}

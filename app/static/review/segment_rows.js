@@ -1,0 +1,54 @@
+// The rows of the table of segments.
+import { make } from '../lib/dom.js';
+import { clock } from '../lib/format.js';
+import { STATES } from './segment_order.js';
+
+function classCell(mark, filteredOut) {
+  const cell = make('td', 'rv-class', mark.label);
+  const add = (text, className = '') => cell.append(make('small', className, text));
+  if (mark.model_label && mark.label !== mark.model_label) add('model: ' + mark.model_label);
+  if (!mark.model_label) add('by hand');
+  if (mark.note) add('✎ ' + mark.note, 'rv-noted');
+  if (mark.provisional) add('provisional');
+  if (filteredOut) add('filtered out');
+  cell.title = [mark.label, 'Model: ' + (mark.model_label || 'nothing flagged'), mark.note].filter(Boolean).join('\n');
+  return cell;
+}
+
+function stateCell(mark) {
+  const cell = make('td', 'rv-statecell');
+  const [icon, word] = STATES[mark.state];
+  cell.dataset.state = mark.state;
+  const signs = [make('b', '', icon), make('span', '', word[0])];
+  for (const sign of signs) sign.ariaHidden = 'true';
+  cell.append(...signs, make('span', 'rv-off', word));
+  cell.title = word;
+  return cell;
+}
+
+function peakCell(mark) {
+  const cell = make('td', 'rv-peak', mark.score === null ? '–' : mark.score.toFixed(2));
+  if (mark.score === null) return cell;
+  cell.style.setProperty('--share', mark.score);
+  if (mark.peak_s !== null) cell.title = 'Peak at ' + clock(mark.peak_s);
+  return cell;
+}
+
+export function segmentRow(mark, number, filteredOut) {
+  const row = make('tr');
+  row.tabIndex = -1; // one row is a stop of the Tab key, and the arrows go on from there
+  row.dataset.id = mark.id;
+  row.dataset.state = mark.state;
+  const plain = [number, clock(mark.start_s, 1), clock(mark.end_s, 1)].map((text) => make('td', '', text));
+  row.append(...plain, classCell(mark, filteredOut), stateCell(mark), peakCell(mark));
+  return row;
+}
+
+export function missHead() {
+  const head = make('tr', 'rv-misshead');
+  const cell = make('th', '', 'Near misses, below the threshold');
+  cell.colSpan = 6;
+  cell.scope = 'colgroup';
+  head.append(cell);
+  return head;
+}

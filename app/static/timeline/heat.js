@@ -1,0 +1,52 @@
+// The class map of the whole clip, one column per snippet, in pieces that a canvas can hold.
+import { extent } from './lanes.js';
+
+const HEAT_PIECE = 8192;
+
+// 256 tints from the least to the greatest similarity, as pixels.
+function makeTints(ink) {
+  const ramp = new OffscreenCanvas(256, 1).getContext('2d');
+  const shade = ramp.createLinearGradient(0, 0, 256, 0);
+  [0, 0.33, 0.66, 1].forEach((stop, i) => shade.addColorStop(stop, ink['heat' + i]));
+  ramp.fillStyle = shade;
+  ramp.fillRect(0, 0, 256, 1);
+  return new Uint32Array(ramp.getImageData(0, 0, 256, 1).data.buffer);
+}
+
+export function makeHeat(curves, height, ink) {
+  const [low, high] = extent(curves.similarity);
+  const tints = makeTints(ink);
+  const rowPx = height / curves.classes.length;
+  const pieces = [];
+  for (let first = 0; first < curves.scores.length; first += HEAT_PIECE) {
+    const width = Math.min(HEAT_PIECE, curves.scores.length - first);
+    const piece = new OffscreenCanvas(width, height);
+    const image = new ImageData(width, height);
+    const pixels = new Uint32Array(image.data.buffer);
+    for (let row = 0; row < height; row++) {
+      const values = curves.similarity[Math.floor(row / rowPx)];
+      for (let i = 0; i < width; i++)
+        pixels[row * width + i] = tints[Math.round((255 * (values[first + i] - low)) / (high - low || 1))];
+    }
+    piece.getContext('2d').putImageData(image, 0, 0);
+    pieces.push({ piece, first, width });
+  }
+  return pieces;
+}
+
+export function paintHeat(heat, lane, scene, { pen, x, endOf }) {
+  const { snippet_s, scores } = scene.curves;
+  const stepPx = (snippet_s / (scene.view[1] - scene.view[0])) * scene.width;
+  pen.imageSmoothingEnabled = stepPx < 1;
+  for (const { piece, first, width } of heat) {
+    const from = Math.max(0, Math.floor(scene.view[0] / snippet_s) - first);
+    const to = Math.min(width, Math.ceil(scene.view[1] / snippet_s) - first);
+    if (to <= from) continue;
+    const columns = (begin, end, end_s) => {
+      const left = x((first + begin) * snippet_s);
+      pen.drawImage(piece, begin, 0, end - begin, lane.height, left, lane.top, x(end_s) - left, lane.height);
+    };
+    columns(from, to, (first + to) * snippet_s);
+    if (first + to === scores.length) columns(to - 1, to, endOf(first + to - 1));
+  }
+}

@@ -1,0 +1,118 @@
+// The words of the timeline, as text of the page: labels beside the lanes, the legend above, words in a lane.
+import { find, make } from '../lib/dom.js';
+import { signed } from '../lib/format.js';
+import { element } from '../lib/host.js';
+import { recall, remember } from '../lib/memory.js';
+import { lostSense } from '../lib/unseen.js';
+import { extent, LEVEL_FLOOR_DB, SCORE_TOP, STRIP_PX } from './lanes.js';
+
+const FILM_HINT = 'One of each snippet, or of every few; the frame at the pointer is enlarged.';
+const SCORE_HINT = 'Solid: the score that the threshold cuts. Dotted: 1 − P(normal) of the alignment branch.';
+const CLASS_HINT = 'Class similarity, by picture and class text';
+const SALIENCY_HINT =
+  "How well the picture matches the chosen class texts, laid on the sound's time axis; no sound is in it. Triangles: its peaks, shaded: the windows round them (AFAE). Line: average.";
+const SOUND_HINT = 'Waveform, as tall as its loudest moment. Line: level in dB re full scale.';
+
+const middle = (lane) => lane.top + lane.height / 2;
+
+function labelAt(top, className, text, hint = '') {
+  const made = make('span', className, text);
+  made.style.top = top + 'px';
+  made.title = hint;
+  return made;
+}
+
+// The label of a lane that folds away.
+function foldAt(lane, name, text, hint) {
+  const made = make('button', 'rv-lane rv-fold', text);
+  made.type = 'button';
+  made.dataset.lane = name;
+  made.style.top = middle(lane) + 'px';
+  made.title = hint;
+  made.ariaExpanded = String(!lane.folded);
+  return made;
+}
+
+function classLabels(curves, lane) {
+  const name = foldAt(lane, 'classes', lane.folded ? 'class similarity' : '', CLASS_HINT);
+  name.ariaLabel = 'class similarity';
+  if (lane.folded) return [name];
+  const rowPx = lane.height / curves.classes.length;
+  const rows = curves.classes.map((text, i) => {
+    const chosen = curves.chosen.includes(i);
+    const hint =
+      text + ': similarity of picture and class text (Eq. 1)' + (chosen ? '; among the classes CVKA chose' : '');
+    const className = chosen ? 'rv-row rv-chosen' : 'rv-row';
+    return labelAt(lane.top + (i + 0.5) * rowPx, className, (chosen ? '• ' : '') + text, hint);
+  });
+  return [name, ...rows];
+}
+
+// `more`: labels of strips.
+export function writeLabels(curves, lanes, scoreName, more) {
+  const { film, score, classes, saliency, sound } = lanes;
+  const tick = (top, text) => labelAt(top, 'rv-tick', text);
+  const saliencyLabel = foldAt(saliency, 'saliency', 'video-text saliency', SALIENCY_HINT);
+  if (!saliency.folded) saliencyLabel.append(make('small', '', 'projected on audio'));
+  const labels = [
+    labelAt(STRIP_PX / 2, 'rv-lane', 'segments'),
+    foldAt(film, 'film', 'pictures', FILM_HINT),
+    labelAt(middle(score), 'rv-lane rv-score', scoreName, SCORE_HINT),
+    ...[0, 0.5, 1].map((value) => tick(score.top + score.height * (1 - value / SCORE_TOP), value.toFixed(1))),
+    ...classLabels(curves, classes),
+    saliencyLabel,
+    foldAt(sound, 'sound', 'sound', SOUND_HINT),
+  ];
+  if (curves.level_db && !sound.folded)
+    labels.push(tick(sound.top + 4, '0 dB'), tick(sound.top + sound.height - 4, LEVEL_FLOOR_DB));
+  const held = document.activeElement?.closest?.('.rv-gutter .rv-fold')?.dataset.lane;
+  find('.rv-gutter').replaceChildren(...labels, ...more);
+  if (held) find('.rv-fold[data-lane=' + held + ']').focus();
+}
+
+export function writeLegend(curves, scoreName) {
+  const [low, high] = extent(curves.similarity);
+  const entries = [
+    ['score-line', scoreName],
+    ['alignment-line', '1 − P(normal)'],
+    ['flag-box', '', 'rv-flag-words'],
+    ['miss-box', 'near miss'],
+    ['heat-box', 'class similarity ' + signed(low) + ' to ' + signed(high)],
+    ['peak-mark', 'saliency peak and window'],
+  ];
+  if (curves.growing) entries.splice(1, 0, ['provisional-line', 'provisional']);
+  if (curves.unseen.length) entries.unshift(['unseen-box', 'not ' + lostSense(curves.unseen)]);
+  find('.rv-legend').replaceChildren(
+    ...entries.map(([swatch, text, className]) => {
+      const made = make('span');
+      made.append(make('i', 'rv-swatch rv-' + swatch), make('span', className, text));
+      return made;
+    }),
+  );
+}
+
+// What a lane has to say in words, where its drawing would be.
+export function writeWords(words, lanes) {
+  for (const [name, text] of Object.entries(words)) {
+    const place = find('.rv-said-' + name);
+    if (place.textContent !== text) place.textContent = text;
+    place.hidden = !text || lanes[name].folded;
+    place.style.top = middle(lanes[name]) + 'px';
+  }
+}
+
+// Lanes fold away at a click on their label; the browser remembers which.
+export function makeFolds(onFold) {
+  const KEY = 'cmhkf-folded-lanes';
+  const folded = new Set((recall(KEY) ?? '').split(' ').filter(Boolean));
+  function bind() {
+    for (const label of element.querySelectorAll('.rv-fold'))
+      label.addEventListener('click', () => {
+        const { lane } = label.dataset;
+        if (!folded.delete(lane)) folded.add(lane);
+        remember(KEY, [...folded].join(' '));
+        onFold();
+      });
+  }
+  return { folded, bind };
+}

@@ -1,0 +1,72 @@
+// @ts-check
+// What the lanes of the timeline are and where each lies. No DOM.
+import { clamp, clock } from '../lib/format.js';
+
+export const STRIP_PX = 20;
+export const AXIS_PX = 22;
+export const GAP_PX = 9;
+const FOLDED_PX = 13;
+export const RIGHT_PX = 14;
+export const OTHER_PX = 12; // a strip of another reviewer
+const LOW_SCREEN_PX = 940; // below it the lanes leave more room to the video
+export const LEVEL_FLOOR_DB = -60;
+export const SCORE_TOP = 1.04; // a score of 1 stays clear of the lane's edge
+
+/** @typedef {{ top: number, height: number, folded: boolean }} Lane */
+
+/**
+ * Each lane's `top` and `height` in px, from the top of the timeline; a folded one leaves only its name.
+ * @param {{ classes: string[] }} curves
+ * @param {{ folded: Set<string>, mute: boolean, others: number, windowPx: number }} page `others` is the number of strips
+ *   of other reviewers
+ */
+export function layLanes(curves, { folded, mute, others, windowPx }) {
+  const low = windowPx < LOW_SCREEN_PX;
+  const rowPx = clamp(Math.round((low ? 77 : 104) / curves.classes.length), 11, 15);
+  const heights = {
+    film: low ? 30 : 40,
+    score: low ? 80 : 100,
+    classes: rowPx * curves.classes.length,
+    saliency: low ? 36 : 44,
+    sound: mute ? 18 : low ? 32 : 40,
+  };
+  let top = STRIP_PX + 5 + OTHER_PX * others;
+  /** @type {Record<string, Lane>} */
+  const lanes = {};
+  for (const [name, full] of Object.entries(heights)) {
+    const height = folded.has(name) ? FOLDED_PX : full;
+    lanes[name] = { top, height, folded: folded.has(name) };
+    top += height + (folded.has(name) ? 4 : GAP_PX);
+  }
+  return { lanes, height: top - GAP_PX + 5 + AXIS_PX };
+}
+
+/**
+ * Least and greatest of many rows; not by spreading: a day of video has more snippets than a call may have arguments.
+ * @param {number[][]} rows @returns {[low: number, high: number]}
+ */
+export function extent(rows) {
+  let [low, high] = [Infinity, -Infinity];
+  for (const row of rows)
+    for (const value of row) {
+      if (value < low) low = value;
+      if (value > high) high = value;
+    }
+  return [low, high];
+}
+
+/** @param {{ saliency: number[], windowed: number[] }} curves */
+export const saliencyTop = (curves) => Math.max(2, 1.08 * extent([curves.saliency, curves.windowed])[1]);
+
+/** Round times, about 90 px apart. @param {[from: number, to: number]} view @param {number} width */
+export function timeTicks([from, to], width) {
+  const wanted = (to - from) / Math.max(2, width / 90);
+  const step =
+    [0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600].find((s) => s >= wanted) ?? 7200;
+  const times = [];
+  for (let i = Math.ceil(from / step); i * step <= to + 1e-9; i++) times.push(i * step);
+  return times.map((time) => ({ time, text: clock(time, step < 0.1 ? 2 : step < 1 ? 1 : 0) }));
+}
+
+/** @param {{ snippet_s: number, scores: number[] }} curves @param {number} time */
+export const snippetAt = (curves, time) => clamp(Math.floor(time / curves.snippet_s), 0, curves.scores.length - 1);

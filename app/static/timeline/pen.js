@@ -1,0 +1,111 @@
+// Draws along the time axis of a canvas: step curves, bands, rules, words. A scene says what is in view:
+// { curves, lanes, view, segments, previews, width, height, left }; lengths in CSS px, `left` of the time axis.
+import { clamp } from '../lib/format.js';
+import { RIGHT_PX, snippetAt } from './lanes.js';
+
+export function makePen(canvas) {
+  const pen = canvas.getContext('2d');
+  let scene = null;
+  let ink = {};
+
+  const x = (time) => ((time - scene.view[0]) / (scene.view[1] - scene.view[0])) * scene.width;
+
+  // The last snippet stands for what follows it.
+  const endOf = (i) =>
+    i === scene.curves.scores.length - 1
+      ? Math.max(scene.curves.duration_s, i * scene.curves.snippet_s)
+      : (i + 1) * scene.curves.snippet_s;
+
+  // A stepped line of the snippets [from, to); where many snippets share a pixel, from their least to their greatest.
+  function line(values, lane, toShare, { style, width, dash = [], from = 0, to = values.length }) {
+    const { curves, view } = scene;
+    const y = (value) => lane.top + lane.height * (1 - clamp(toShare(value), 0, 1));
+    const inView = view.map((time) => snippetAt(curves, time));
+    const [first, last] = [Math.max(inView[0], from), Math.min(inView[1], to - 1)];
+    if (first > last) return;
+    const perPx = (last - first + 1) / scene.width;
+    pen.beginPath();
+    if (perPx <= 1)
+      for (let i = first; i <= last; i++) {
+        pen.lineTo(x(i * curves.snippet_s), y(values[i]));
+        pen.lineTo(x(endOf(i)), y(values[i]));
+      }
+    else
+      for (let i = first; i <= last; ) {
+        const px = Math.floor(x(i * curves.snippet_s));
+        const entry = y(values[i]);
+        let [low, high] = [values[i], values[i]];
+        for (; i <= last && Math.floor(x(i * curves.snippet_s)) === px; i++) {
+          low = Math.min(low, values[i]);
+          high = Math.max(high, values[i]);
+        }
+        for (const at of [entry, y(low), y(high), y(values[i - 1])]) pen.lineTo(px, at);
+      }
+    pen.strokeStyle = style;
+    pen.lineWidth = width;
+    pen.setLineDash(dash);
+    pen.stroke();
+    pen.setLineDash([]);
+  }
+
+  function bands(spans, lane, style, least = 1) {
+    pen.fillStyle = style;
+    for (const [from, to] of spans) {
+      if (to < scene.view[0] || from > scene.view[1]) continue;
+      const left = Math.max(-2, x(from));
+      pen.fillRect(left, lane.top, Math.max(least, Math.min(scene.width + 2, x(to)) - left), lane.height);
+    }
+  }
+
+  function rules(lane, shares) {
+    pen.fillStyle = ink.grid;
+    for (const share of shares) pen.fillRect(0, Math.round(lane.top + lane.height * (1 - share)), scene.width, 1);
+  }
+
+  // Words in the middle of a stretch, if it has room for them.
+  function plate(words, [start_s, end_s], top) {
+    pen.font = '600 11px system-ui, sans-serif';
+    pen.textAlign = 'center';
+    pen.textBaseline = 'middle';
+    const [from, to] = [Math.max(0, x(start_s)), Math.min(scene.width, x(end_s))];
+    const wide = pen.measureText(words).width + 8;
+    if (to - from < wide) return;
+    pen.fillStyle = ink.sunk;
+    pen.fillRect((from + to - wide) / 2, top, wide, 16);
+    pen.fillStyle = ink.text;
+    pen.fillText(words, (from + to) / 2, top + 8);
+  }
+
+  function hatch(style, width, apart) {
+    const tile = new OffscreenCanvas(apart, apart);
+    const tip = tile.getContext('2d');
+    tip.strokeStyle = style;
+    tip.lineWidth = width;
+    for (const shift of [-apart, 0, apart]) {
+      tip.moveTo(shift, apart);
+      tip.lineTo(shift + apart, 0);
+    }
+    tip.stroke();
+    return pen.createPattern(tile, 'repeat');
+  }
+
+  // An empty canvas of the scene's size, with the time axis beginning at 0.
+  function begin(now) {
+    scene = now;
+    const ratio = window.devicePixelRatio || 1;
+    const [wide, high] = [now.left + now.width + RIGHT_PX, now.height];
+    if (canvas.width !== Math.round(wide * ratio) || canvas.height !== Math.round(high * ratio)) {
+      canvas.width = Math.round(wide * ratio);
+      canvas.height = Math.round(high * ratio);
+      Object.assign(canvas.style, { width: wide + 'px', height: high + 'px' });
+    }
+    pen.setTransform(ratio, 0, 0, ratio, 0, 0);
+    pen.clearRect(0, 0, wide, high);
+    pen.translate(now.left, 0);
+  }
+
+  const dip = (inks) => {
+    ink = inks;
+  };
+  return { pen, begin, dip, x, endOf, line, bands, rules, plate, hatch };
+}

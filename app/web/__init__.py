@@ -1,0 +1,1 @@
+"""The page and the API: what browsers and scripts may call, and what is refused."""

@@ -1,0 +1,56 @@
+"""ReviewPlayer: video, timeline, segment table, library and keys in one component.
+
+The browser part lives in `static/` as ES modules. It calls Python through server functions, which answer with JSON;
+curves and images travel as files. Gradio evaluates `html_template` as a JavaScript template, so nothing variable is
+ever put into it: names and labels reach the page as text nodes.
+"""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.staticfiles import StaticFiles
+
+from cmhkf.files import sha256_of
+
+STATIC = Path(__file__).parents[1] / "static"
+START = "import(new URL(props.main, document.baseURI)).then((m) => m.start({ element, props, server }))"
+
+
+def content_hash(folder: Path) -> str:
+    """A name for what the modules of a folder hold: it changes with any byte of any of them."""
+    files = sorted(folder.rglob("*.js"))
+    told = [f"{file.relative_to(folder).as_posix()} {sha256_of(file)}" for file in files]
+    return hashlib.sha256("\n".join(told).encode()).hexdigest()[:16]
+
+
+def page_modules() -> Route:
+    """Serves the modules, below the root path, under a name that is never given to others: a browser may keep them for
+    a year, and never mixes versions. No mount: behind a proxy that cuts the root path off, a mount finds nothing."""
+    files = StaticFiles(directory=STATIC)
+
+    async def module(request: Request) -> Response:
+        response = await files.get_response(request.path_params["name"], request.scope)
+        response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+        response.headers["Content-Type"] = "text/javascript; charset=utf-8"  # whatever this machine calls them
+        return response
+
+    return Route(f"/page/{content_hash(STATIC)}/{{name:path}}", module)
+
+
+class ReviewPlayer(gr.HTML):
+    """The whole review page.
+
+    `handlers` are the functions that the page may call, each taking one dict of arguments and returning one.
+    `plotly_js` is the library's address relative to the page.
+    """
+
+    def __init__(self, handlers: list[Callable[[dict[str, Any]], dict[str, Any]]], *, plotly_js: str) -> None:
+        template, main = (STATIC / "review.html").read_text(encoding="utf-8"), f"page/{content_hash(STATIC)}/main.js"
+        code = {"html_template": template, "js_on_load": START, "server_functions": handlers}
+        super().__init__(**code, main=main, plotly_js=plotly_js, apply_default_css=False, elem_id="review")

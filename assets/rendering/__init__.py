@@ -1,1 +1,0 @@
-"""A very small renderer of street scenes: what the bundled example clips are made with."""

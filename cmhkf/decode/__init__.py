@@ -1,1 +1,0 @@
-"""What runs inside the child process: the only code that lets libav look at a file. See `cmhkf.sandbox`."""

@@ -1,0 +1,1 @@
+"""The demo encoders, whose weights come with the project and its requirements."""

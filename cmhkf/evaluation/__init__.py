@@ -1,0 +1,1 @@
+"""The protocols of the field: evaluation, tables and ablations."""

@@ -1,0 +1,1 @@
+"""From a clip to feature rows, and folders of them."""

@@ -1,0 +1,1 @@
+"""Video and audio files: reading, cutting and writing them on one clock."""

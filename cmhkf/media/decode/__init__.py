@@ -1,0 +1,1 @@
+"""What runs inside the child process: the only code that lets libav look at a file. See `media/sandbox.py`."""

@@ -1,0 +1,82 @@
+"""The child process: one JSON job in, framed messages out. Started by `cmhkf.sandbox`, which
+gives its own process id as argument; of no use by hand."""
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from cmhkf.errors import MediaError
+from cmhkf.media.children import die_with
+from cmhkf.media.sandbox import ARRAY, BEAT, HEADER, JSON, MediaLimits
+
+
+def main() -> None:
+    """Read the job from standard input, do it under its limits, answer on what was standard output."""
+    die_with(int(sys.argv[1]))
+    job = json.load(sys.stdin)
+    limits = MediaLimits(**job.pop("limits"))
+    with os.fdopen(os.dup(1), "wb") as out:
+        os.dup2(2, 1)  # nothing that a C library prints gets between the messages
+
+        def send(message: dict[str, Any] | np.ndarray) -> None:
+            is_array = isinstance(message, np.ndarray)
+            payload = message.tobytes() if is_array else json.dumps(message).encode()
+            out.write(HEADER.pack(ARRAY if is_array else JSON, len(payload)))
+            out.write(payload)
+            out.flush()
+
+        try:
+            _restrain(limits)
+            _work(job, limits, send)
+            send({"end": True})
+        except BrokenPipeError:
+            os._exit(1)  # the parent has lost interest
+        except MediaError as error:
+            send({"error": str(error)})
+        except MemoryError:
+            send({"error": f"decoding needs more than {limits.memory_bytes / 2**30:.3g} GB of memory. Scale it down."})
+
+
+def _restrain(limits: MediaLimits) -> None:
+    try:
+        import resource
+    except ImportError:  # Windows: the parent's stall timeout remains
+        return
+    for kind, value in ((resource.RLIMIT_AS, limits.memory_bytes), (resource.RLIMIT_CPU, limits.cpu_s)):
+        hard = resource.getrlimit(kind)[1]
+        soft = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        resource.setrlimit(kind, (soft, hard))
+
+
+def _work(job: dict[str, Any], limits: MediaLimits, send: Callable[[dict[str, Any] | np.ndarray], None]) -> None:
+    # Imported here: libav is mapped only after the limits hold.
+    from cmhkf.media.decode import audio, clock, container, copying, description, frames, keys, writing
+
+    kind, path = job.pop("kind"), job.pop("path")
+    with container.opened(path) as source:
+        read = clock.read_clock(source, limits, lambda: send(BEAT))
+    writers = {"mp4s": writing.mp4s, "copy": copying.copy, "stills": writing.stills, "count": writing.count}
+    if kind in writers:
+        for message in writers[kind](path, read, limits, **job):
+            send(message)
+        return
+    with container.opened(path) as source:
+        if kind == "probe":
+            send(description.describe(source, read, limits))
+            return
+        streams = {
+            "frames": frames.stream,
+            "audio": audio.stream,
+            "keys": keys.stream,
+            "times": description.frame_times,
+        }
+        for message in streams[kind](source, read, limits, **job):
+            send(message)
+
+
+if __name__ == "__main__":
+    main()

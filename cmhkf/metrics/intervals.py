@@ -1,0 +1,96 @@
+"""Intervals of the frame metrics by resampling whole videos: frames of one video are not independent of each other.
+
+The videos are drawn with replacement, as many as there are; the interval is that of the percentiles. The scores are
+sorted once: a draw only changes how often each row counts.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from cmhkf.errors import DataError
+from cmhkf.metrics.frames import Curves, FrameMetrics, Ranking
+
+RESAMPLES = 1000
+LEVEL = 0.95  # share of the resamples within an interval
+
+
+class Interval(NamedTuple):
+    """A metric and its percentile interval, NaN where nothing was resampled."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, eq=False)
+class MeasuredCurve:
+    """One scorer on one set of videos; metrics in [0, 1]."""
+
+    ap: Interval
+    pr_auc: Interval
+    auc: Interval
+    prevalence: float
+    """The AP of a scorer without skill."""
+    n_groups: int
+    """Videos."""
+    n_resamples: int
+    """Those that count: a resample without a positive or without a negative frame has no metrics and is skipped."""
+    curves: Curves
+
+
+def measure(
+    scores: np.ndarray,
+    positive: np.ndarray,
+    negative: np.ndarray,
+    groups: np.ndarray,
+    *,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> MeasuredCurve:
+    """Measure rows of any kind: snippets, seconds, frames.
+
+    Args:
+        scores: anomaly score of each row, any scale, [R].
+        positive: anomalous frames (or seconds, or any other weight >= 0) in each row, [R].
+        negative: the same of what is normal, [R].
+        groups: the video of each row, any integers, [R].
+        resamples: how many times the videos are drawn; 0: no intervals.
+        seed: of the draws.
+
+    Raises:
+        DataError: lengths differ, a score is not finite, or one of the two kinds does not occur.
+    """
+    if len({len(scores), len(positive), len(negative), len(groups)}) > 1:
+        raise DataError(
+            f"{len(scores)} scores, {len(positive)} and {len(negative)} weights and {len(groups)} videos; "
+            "give one of each for every row"
+        )
+    if not np.isfinite(scores).all():
+        raise DataError(f"{int((~np.isfinite(scores)).sum())} scores are not finite; mend or leave out their videos")
+    if not (positive.any() and negative.any()):
+        raise DataError(
+            f"of {positive.sum() + negative.sum():g} frames {positive.sum():g} are anomalous; "
+            "both kinds are needed to measure anything"
+        )
+    ranking = Ranking(scores)
+    whole = ranking.metrics(positive, negative)
+    _, group = np.unique(groups, return_inverse=True)
+    n_groups = int(group.max()) + 1
+    random = np.random.default_rng(seed)
+    drawn = list[FrameMetrics]()
+    for _ in range(resamples):
+        times = np.bincount(random.integers(n_groups, size=n_groups), minlength=n_groups)[group]
+        drawn_positive, drawn_negative = positive * times, negative * times
+        if drawn_positive.any() and drawn_negative.any():
+            drawn.append(ranking.metrics(drawn_positive, drawn_negative))
+
+    def interval(name: str) -> Interval:
+        values, edge = [getattr(metrics, name) for metrics in drawn], (1 - LEVEL) / 2
+        low, high = np.quantile(values, (edge, 1 - edge)) if values else (np.nan, np.nan)
+        return Interval(getattr(whole, name), float(low), float(high))
+
+    ap, trapezoid, auc = (interval(name) for name in ("ap", "pr_auc", "auc"))
+    curves = ranking.curves(positive, negative)
+    return MeasuredCurve(ap, trapezoid, auc, whole.prevalence, n_groups, len(drawn), curves)

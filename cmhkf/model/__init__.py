@@ -1,0 +1,1 @@
+"""The paper's model, its configuration and its checkpoints."""

@@ -1,0 +1,94 @@
+"""The one reader of `ModelConfig`: the model that a config describes."""
+
+from functools import partial
+
+from torch import nn
+
+from cmhkf.model import afae, cvka, mkaf
+from cmhkf.model.cmhkf import CMHKF, Classifier, FineBranch
+from cmhkf.model.config import Init, MkafConfig, ModelConfig
+from cmhkf.model.layers import Attention
+from cmhkf.model.mil import MilRanking
+from cmhkf.model.temporal import GlobalGcn, LocalEncoder, TemporalEncoder
+
+Model = CMHKF | MilRanking
+"""What a config may describe: the two have the same `forward`."""
+
+
+def fresh_model(config: ModelConfig, init: Init) -> Model:
+    """`build_model` with the start of the attention layers that is requested; everything else starts as C.4 to C.7."""
+    model = build_model(config)
+    if init == "multihead":
+        for layer in model.modules():
+            if isinstance(layer, Attention):
+                layer.begin_as_multihead()
+    return model
+
+
+def build_model(config: ModelConfig) -> Model:
+    """Make the model that a config describes, with fresh weights (in training mode, on the default device).
+
+    Where `video_dim` or `semantic_dim` differs from `dim`, a learned linear layer leads there; with CLIP there is none.
+    """
+    if config.architecture == "mil":
+        ranking = MilRanking(config.video_dim)
+        ranking.config = config
+        return ranking
+    dim = config.dim
+    # Without chosen texts there is no text stream, and AFAE has no source (E29, E30).
+    has_text = "T" in config.modalities and config.cvka.k > 0
+    has_audio = config.listens
+    has_afae = has_text and not config.light  # E28
+    align = partial(cvka.align, tau=config.cvka.tau, norm=config.cvka.norm, scale=config.cvka.scale)
+    model = CMHKF(
+        video_in=_projection(config.video_dim, dim),
+        text_in=_projection(config.semantic_dim, dim),
+        temporal=TemporalEncoder(
+            LocalEncoder(
+                dim, layers=config.temporal.layers, heads=config.temporal.heads, window=config.temporal.window
+            ),
+            GlobalGcn(dim, threshold=config.temporal.gcn_threshold),
+        ),
+        has_text=has_text,
+        k=config.cvka.k,
+        align=None if config.light else align,
+        project=partial(
+            afae.project, tau=config.afae.tau, w=config.afae.w, overlap=config.afae.overlap, renorm=config.afae.renorm
+        ),
+        sound=afae.AudioBranch(
+            config.audio_dim,
+            dim,
+            layer_norm=config.audio.layer_norm,
+            how=config.afae.aggregate if has_afae and config.afae.aggregate != "none" else None,
+        )
+        if has_audio
+        else None,
+        fusion=_fusion(config.mkaf, dim, 1 + has_text + has_audio),
+        classifier=Classifier(dim),
+        fine=FineBranch(dim, weight=config.fine.weight, tau=config.fine.tau),
+        mask_padding=config.mask_padding,
+    )
+    model.config = config
+    model.operating_logit = config.operating_logit
+    return model
+
+
+def _projection(dim_in: int, dim: int) -> nn.Module:
+    return nn.Identity() if dim_in == dim else nn.Linear(dim_in, dim)
+
+
+def _fusion(config: MkafConfig, dim: int, n_streams: int) -> nn.Module | None:
+    if n_streams == 1:
+        return None  # F_fused is F~_v (E30)
+    joint = n_streams * dim
+    match config.type:
+        case "xattn":
+            attend = [mkaf.joint_attention(dim, joint, heads=config.heads) for _ in range(n_streams)]
+            return mkaf.AttentionFusion(dim, attend, residual=config.residual, layer_norm=config.layer_norm)
+        case "jca":  # its residual is part of it
+            attend = [mkaf.JointCorrelation(joint) for _ in range(n_streams)]
+            return mkaf.AttentionFusion(dim, attend, residual=True, layer_norm=config.layer_norm)
+        case "concat" | "bilinear_concat":
+            return mkaf.ConcatFusion(dim, n_streams, project=config.type == "bilinear_concat")
+        case "bilinear_add":
+            return mkaf.SumFusion(dim, n_streams)

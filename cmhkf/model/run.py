@@ -1,0 +1,158 @@
+"""Feature rows of a whole video to numbers for people: by the trained model, or by what needs no training at all."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from cmhkf.errors import DataError
+from cmhkf.features.extract import Features
+from cmhkf.features.folders import FeatureFolder, Rows
+from cmhkf.model import afae, cvka
+from cmhkf.model.build import Model
+from cmhkf.model.config import ModelConfig
+from cmhkf.model.output import ModelOutput
+from cmhkf.timeline import WINDOW_SNIPPETS, split_windows
+
+
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """What a model says of a video of n snippets in W windows; the fields mean what they mean in Analysis."""
+
+    scores: np.ndarray  # [n]
+    class_probs: np.ndarray  # [n, C]
+    similarity: np.ndarray  # [n, C]
+    top_classes: np.ndarray  # [W, k]
+    saliency: np.ndarray  # [n]
+    windowed_saliency: np.ndarray  # [n]
+    saliency_peaks: np.ndarray  # [P] indices of snippets
+    fused_embeddings: np.ndarray  # [n, D_f]
+    modality_scores: dict[str, np.ndarray] = field(default_factory=dict)
+
+
+@torch.inference_mode()
+def run(model: Model, text: Tensor, rows: Rows | Features, *, what_if: bool = False) -> Scored:
+    """Put the rows of one video through a trained model, each window of 256 snippets by itself (C.3).
+
+    Args:
+        model: in evaluation mode, on the device of `text`.
+        text: the class texts [C, D_s].
+        rows: of any number of snippets.
+        what_if: also tell the scores without audio and without text, where these take part.
+    """
+    windows = split_windows(len(rows.video))
+
+    def cut(stream: np.ndarray | None, window: slice) -> Tensor | None:
+        if stream is None:
+            return None
+        part = torch.from_numpy(stream[window]).to(text.device)
+        # The reference looks at 256 snippets in any case, and its padding has an effect.
+        missing = 0 if model.mask_padding else WINDOW_SNIPPETS - len(part)
+        return pad(part, (0, 0, 0, missing))[None]
+
+    def look(*drop: str) -> list[ModelOutput]:
+        outputs = []
+        for window in windows:
+            video, semantic, audio = (cut(stream, window) for stream in (rows.video, rows.semantic, rows.audio))
+            lengths = torch.tensor([window.stop - window.start], device=text.device)
+            outputs.append(model(video, lengths, text, semantic=semantic, audio=audio, drop=drop))
+        return outputs
+
+    def found(outputs: list[ModelOutput], name: str) -> np.ndarray:
+        values = [getattr(out, name)[0, out.mask[0]] for out in outputs]
+        return np.concatenate([(v.float() if v.is_floating_point() else v).cpu().numpy() for v in values])
+
+    out = look()
+    parts = {"audio": model.sound is not None and rows.audio is not None, "text": model.has_text} if what_if else {}
+    return Scored(
+        scores=found(out, "scores"),
+        class_probs=found(out, "class_probs"),
+        similarity=found(out, "similarity"),
+        top_classes=np.concatenate([output.top_classes.cpu().numpy() for output in out]),
+        saliency=found(out, "saliency"),
+        windowed_saliency=found(out, "windowed_saliency"),
+        saliency_peaks=np.flatnonzero(found(out, "peaks")),
+        fused_embeddings=found(out, "fused"),
+        modality_scores={f"without_{name}": found(look(name), "scores") for name, there in parts.items() if there},
+    )
+
+
+@torch.inference_mode()
+def run_untrained(config: ModelConfig, text: Tensor, semantic: np.ndarray, *, tau: float) -> Scored:
+    """Of rows [n, D_s] alone: similarity, saliency and P(class) = softmax(cosine / tau); the score is 1 - P(normal)."""
+    how = config.afae
+    project = partial(afae.project, tau=how.tau, w=how.w, overlap=how.overlap, renorm=how.renorm)
+    similarity, chosen, raw, windowed, peaks = [], [], [], [], []
+    for window in split_windows(len(semantic)):
+        rows = torch.from_numpy(semantic[window])[None]  # [1, n, D_s]
+        mask = torch.ones(rows.shape[:2], dtype=torch.bool)
+        similarity.append(cvka.similarity(rows, text))
+        chosen.append(cvka.select(similarity[-1], mask, config.cvka.k))
+        salient = project(similarity[-1], mask, chosen[-1])
+        raw.append(rows.shape[1] * salient.saliency)
+        windowed.append(rows.shape[1] * salient.windowed)
+        peaks.append(salient.peaks)
+    cosines = torch.cat(similarity, dim=1)[0]
+    probs = (cosines / tau).softmax(dim=-1).numpy()
+    salience, raised, tops = (torch.cat(parts, dim=1)[0].numpy() for parts in (raw, windowed, peaks))
+    classes, nothing_fused = torch.cat(chosen).numpy(), np.zeros((len(semantic), 0), np.float32)
+    peaks_at = np.flatnonzero(tops)
+    return Scored(1 - probs[:, 0], probs, cosines.numpy(), classes, salience, raised, peaks_at, nothing_fused)
+
+
+def joined(windows: Sequence[Scored]) -> Scored:
+    """The same of windows that follow one another, without fused embeddings and what-if scores."""
+    starts = np.cumsum([0, *(len(window.scores) for window in windows)])
+    peaks = [window.saliency_peaks + start for window, start in zip(windows, starts, strict=False)]
+
+    def of_all(name: str) -> np.ndarray:
+        return np.concatenate([getattr(window, name) for window in windows])
+
+    return Scored(
+        scores=of_all("scores"),
+        class_probs=of_all("class_probs"),
+        similarity=of_all("similarity"),
+        top_classes=of_all("top_classes"),
+        saliency=of_all("saliency"),
+        windowed_saliency=of_all("windowed_saliency"),
+        saliency_peaks=np.concatenate(peaks),
+        fused_embeddings=np.zeros((starts[-1], 0), np.float32),
+    )
+
+
+class Prediction(NamedTuple):
+    """What a scorer says of one video of a test set."""
+
+    scores: np.ndarray  # [N], the headline; any scale
+    class_probs: np.ndarray | None  # [N, C], rows sum to 1; None: it tells no classes
+
+
+def predict(model: Model, text: Tensor, rows: Rows) -> Prediction:
+    """What `run` says of a video, in short."""
+    found = run(model, text, rows)
+    return Prediction(found.scores, None if model.config.architecture == "mil" else found.class_probs)
+
+
+def predict_all(
+    folder: FeatureFolder,
+    names: Sequence[str],
+    predict_one: Callable[[Rows], Prediction],
+    crops: Sequence[tuple[int, ...]],
+) -> list[Prediction]:
+    """A prediction for each video: the mean of those on its `crops`."""
+    return [
+        _mean(name, [predict_one(folder.load(name, crop)) for crop in chosen])
+        for name, chosen in zip(names, crops, strict=True)
+    ]
+
+
+def _mean(name: str, predictions: list[Prediction]) -> Prediction:
+    if len(lengths := {len(prediction.scores) for prediction in predictions}) > 1:
+        raise DataError(f"crops of {name!r} have {sorted(lengths)} snippets; only equal ones can be averaged")
+    probs = [p.class_probs for p in predictions if p.class_probs is not None]
+    return Prediction(np.mean([p.scores for p in predictions], axis=0), np.mean(probs, axis=0) if probs else None)

@@ -1,0 +1,177 @@
+"""A folder of analyses: whose it holds already, and the same as two Parquet tables (docs/batch.md)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from cmhkf.analysis import FORMAT, Analysis
+from cmhkf.errors import CheckpointError
+from cmhkf.files import NPZ_DAMAGE, open_npz, replacing
+from cmhkf.segments import flag_segments
+
+SEGMENTS_FILE, SNIPPETS_FILE = "segments.parquet", "snippets.parquet"
+GROUP_ROWS = 50_000  # of a Parquet row group; so many rows are held before they are written
+
+TEXT, WHOLE, NUMBER = pa.string(), pa.int32(), pa.float64()
+
+_CLIP = {"file": TEXT, "video": TEXT, "sha256": TEXT, "model_id": TEXT, "trained": pa.bool_()}
+_TIMES = {"start_s": NUMBER, "end_s": NUMBER}
+_LABEL = {"label": TEXT, "label_prob": NUMBER}
+_CUT = {"threshold": NUMBER, "segment": WHOLE}
+_SCORES = {"score": NUMBER, "alignment_score": NUMBER}
+_SIGNALS = {"saliency": NUMBER, "audio_level_db": NUMBER, "class_probs": pa.map_(TEXT, NUMBER)}
+SEGMENTS = pa.schema(_CLIP | _CUT | _TIMES | {"peak_s": NUMBER, "score": NUMBER} | _LABEL)
+SNIPPETS = pa.schema(_CLIP | {"snippet": WHOLE} | _TIMES | _SCORES | _LABEL | _SIGNALS)
+
+
+@dataclass(frozen=True)
+class Made:
+    """What was analysed and by what: an analysis that is equal in all of this need not be made again."""
+
+    sha256: str
+    recipe_hash: str
+    model_id: str
+    """With the checkpoint's hash, where there is one."""
+    classes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Kept:
+    file: Path
+    video: str
+    made: Made | None
+    """None where an earlier version made it, which did not note unseen footage."""
+
+
+class Results:
+    """What a folder of analyses holds, by the headers of its files; it sees what other processes add."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._read: dict[str, tuple[int, _Kept | None]] = {}
+
+    def _of(self, file: Path) -> _Kept | None:
+        """What a file holds; it is opened only when it is new or changed."""
+        try:
+            changed_ns = file.stat().st_mtime_ns
+        except OSError:  # gone meanwhile
+            return None
+        if self._read.get(file.name, (None, None))[0] != changed_ns:
+            self._read[file.name] = changed_ns, _kept(file)
+        return self._read[file.name][1]
+
+    def _all(self) -> Iterator[_Kept]:
+        return (kept for file in self.folder.glob("*.npz") if (kept := self._of(file)))
+
+    def files(self) -> dict[str, Path]:
+        """The analysis of each video, by the path or URL that it was read from."""
+        return {kept.video: kept.file for kept in self._all()}
+
+    def find(self, made: Made, usual: Path) -> tuple[Path, Analysis] | None:
+        """An analysis of this content by this model, and its file: the usual one, or else another.
+
+        None where there is none; a damaged one does not count.
+        """
+        for kept in chain(filter(None, [self._of(usual)]), self._all()):
+            if kept.made == made:
+                try:
+                    return kept.file, Analysis.load(kept.file)
+                except CheckpointError:
+                    continue
+        return None
+
+
+def _kept(file: Path) -> _Kept | None:
+    try:
+        with open_npz(file) as arrays:
+            header = json.loads(arrays["header"].tobytes())
+        if header["format"] != FORMAT:
+            return None
+        made = Made(header["clip"]["sha256"], header["recipe_hash"], header["model_id"], tuple(header["classes"]))
+        return _Kept(file, header["clip"]["path"], made if header.get("unseen_s") is not None else None)
+    except NPZ_DAMAGE:
+        return None
+
+
+def write_tables(folder: Path, threshold: float) -> list[str]:
+    """Write both tables of everything in a folder, segments cut at `threshold`; returns which files are no analyses."""
+    foreign = []
+    with _table(folder / SEGMENTS_FILE, SEGMENTS) as segments, _table(folder / SNIPPETS_FILE, SNIPPETS) as snippets:
+        for file in sorted(folder.glob("*.npz")):
+            try:
+                analysis = Analysis.load(file)
+            except CheckpointError:
+                foreign.append(file.name)
+                continue
+            segments.add(_segments(analysis, file.name, threshold))
+            snippets.add(_snippets(analysis, file.name))
+    return foreign
+
+
+class _Table:
+    """Gathers rows into groups, so that a table of many short clips is not one of many short groups."""
+
+    def __init__(self, writer: pq.ParquetWriter) -> None:
+        self._writer, self._waiting, self._n = writer, list[pa.RecordBatch](), 0
+
+    def add(self, rows: pa.RecordBatch) -> None:
+        self._waiting.append(rows)
+        self._n += len(rows)
+        if self._n >= GROUP_ROWS:
+            self.flush()
+
+    def flush(self) -> None:
+        self._writer.write_table(pa.Table.from_batches(self._waiting, self._writer.schema))
+        self._waiting, self._n = [], 0
+
+
+@contextmanager
+def _table(file: Path, schema: pa.Schema) -> Iterator[_Table]:
+    with replacing(file) as part, pq.ParquetWriter(part, schema, compression="zstd") as writer:
+        table = _Table(writer)
+        yield table
+        table.flush()
+
+
+def _of_clip(analysis: Analysis, file: str, n: int) -> list[pa.Array]:
+    """The columns that say whose n rows they are."""
+    clip = analysis.clip
+    values = (file, clip.path, clip.sha256, analysis.model_id, analysis.trained)
+    return [pa.repeat(pa.scalar(value, kind), n) for value, kind in zip(values, _CLIP.values(), strict=True)]
+
+
+def _segments(analysis: Analysis, file: str, threshold: float) -> pa.RecordBatch:
+    found = flag_segments(analysis, threshold)
+    names = SEGMENTS.names[len(_CLIP) + len(_CUT) :]
+    columns = [[threshold] * len(found), range(len(found)), *([getattr(s, name) for s in found] for name in names)]
+    kinds = SEGMENTS.types[len(_CLIP) :]
+    arrays = [pa.array(values, kind) for values, kind in zip(columns, kinds, strict=True)]
+    return pa.record_batch([*_of_clip(analysis, file, len(found)), *arrays], schema=SEGMENTS)
+
+
+def _snippets(analysis: Analysis, file: str) -> pa.RecordBatch:
+    line, n, n_classes = analysis.timeline, analysis.n_snippets, len(analysis.classes)
+    anomaly = analysis.class_probs[:, 1:]  # [N, C - 1]
+    strongest = anomaly.argmax(axis=1)
+    labels = [analysis.classes[1 + c] for c in strongest]
+    probs = anomaly.max(axis=1) / np.maximum(anomaly.sum(axis=1), 1e-9)
+    offsets = np.arange(n + 1, dtype=np.int32) * n_classes
+    by_class = np.asarray(analysis.class_probs, np.float64).ravel()
+    columns = [
+        np.arange(n, dtype=np.int32),
+        *(line.times_s, line.ends_s, analysis.scores, analysis.alignment_scores, labels, probs, analysis.saliency),
+        [None] * n if analysis.audio_level_db is None else analysis.audio_level_db,
+    ]
+    kinds = SNIPPETS.types[len(_CLIP) : -1]
+    arrays = [pa.array(values, kind) for values, kind in zip(columns, kinds, strict=True)]
+    arrays.append(pa.MapArray.from_arrays(offsets, pa.array(analysis.classes * n), pa.array(by_class)))
+    return pa.record_batch([*_of_clip(analysis, file, n), *arrays], schema=SNIPPETS)

@@ -1,0 +1,1 @@
+"""Fitting a model: configuration, batches, objectives, selection, model card."""

@@ -1,0 +1,213 @@
+"""How the demo checkpoint is trained, on made-up rows: splits, heads, projection, calibration. No footage is needed."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from checkpoints.train_demo import operating_point, write_cameras
+from checkpoints.training import teacher as teaching
+from checkpoints.training.footage import (
+    CLASSES,
+    CRASHES,
+    FIGHTS,
+    SNIPPET_S,
+    SOURCES,
+    UCF,
+    Video,
+    in_development,
+    read_footage,
+)
+from checkpoints.training.measure import calibrate, count_alarms, poisson_interval, subset_aucs
+from checkpoints.training.student import MODEL, with_projection
+from checkpoints.training.teacher import HEADS, fit_teacher, split
+from cmhkf.encoders.demo.video import VIDEO_DIM
+from cmhkf.errors import DataError
+from cmhkf.features.folders import Rows
+from cmhkf.model.build import build_model
+from cmhkf.model.checkpoint import load_checkpoint
+from cmhkf.model.trained_on import learned_from
+
+ROOT = Path(__file__).resolve().parents[1]
+DEMO, EXAMPLES = ROOT / "checkpoints" / "demo.safetensors", ROOT / "assets" / "examples"
+
+
+def video(name, source, label=0, n=3, *, signal=0.0, segments=(), seed=0):
+    rows = np.random.default_rng([seed, *name.encode()]).normal(size=(n, VIDEO_DIM)).astype(np.float32)
+    rows += signal * (label > 0)
+    return Video(name, name, source, CLASSES[label], label, Rows(name, rows, rows[:, :384], None), segments)
+
+
+def footage(n=12, signal=0.3):
+    labels = {UCF: 3, FIGHTS: 1, CRASHES: 5}
+    return [
+        video(f"{source} {i}", source, label * (i % 2), signal=signal)
+        for source, label in labels.items()
+        for i in range(n)
+    ]
+
+
+def test_seconds_inside_the_marked_segments():
+    """By hand: snippets of 2/3 s; 1.0-1.5 s covers a third of a second of the second and a sixth of the third."""
+    marked = video("a", UCF, 1, 3, segments=((1.0, 1.5),))
+    np.testing.assert_allclose(marked.anomalous_s(), [0, 1 / 3, 1 / 6], atol=1e-9)
+    assert video("b", UCF, 1, 3, segments=((0, 99), (0, 99))).anomalous_s() == pytest.approx([SNIPPET_S] * 3)
+
+
+def test_recordings_never_lie_on_both_sides():
+    videos = footage()
+    twins = [video("UCF twin", UCF, 3), video("full twin", "complete_with_gt", 3)]
+    twins = [replace(twin, group="same recording") for twin in twins]
+    seen = []
+    for train, held in split([*videos, *twins], 5, 0):
+        groups = [{[*videos, *twins][i].group for i in side} for side in (train, held)]
+        assert not groups[0] & groups[1]
+        seen += held.tolist()
+    assert sorted(seen) == list(range(len(videos) + 2))
+
+
+def test_the_halves_share_out_every_class():
+    videos = footage()
+    chosen = in_development(videos)
+    assert chosen == in_development(videos[::-1])[::-1]
+    for source in (UCF, FIGHTS, CRASHES):
+        for abnormal in (True, False):
+            share = [c for c, v in zip(chosen, videos, strict=True) if (v.source, v.abnormal) == (source, abnormal)]
+            assert sum(share) == 3
+
+
+def test_no_camera_lies_in_both_halves_and_a_seen_one_is_no_longer_apart():
+    """Settings were chosen with clips drawn by name, so a twin of one of them was as good as seen."""
+    videos = footage()
+    before = in_development(videos)
+    seen, apart = before.index(True), before.index(False)
+    videos[apart] = replace(videos[apart], group=videos[seen].group)
+    after = in_development(videos)
+    assert after == [chosen or i == apart for i, chosen in enumerate(before)]
+    of = [{v.group for v, chosen in zip(videos, after, strict=True) if chosen == half} for half in (True, False)]
+    assert not of[0] & of[1]
+
+
+def test_heads_find_the_signal_and_are_judged_on_videos_they_did_not_see():
+    videos = footage(signal=1.0)
+    made = fit_teacher(videos, dim=16, seed=0)
+    assert made.project.weight.shape == (VIDEO_DIM, 16)
+    abnormal = np.array([v.abnormal for v in videos])
+    for head in range(len(HEADS)):
+        means = np.array([rows[:, head].mean() for rows in made.held_out])
+        assert means[abnormal].min() > means[~abnormal].max()
+    np.testing.assert_allclose(np.concatenate(made.held_out)[:, : len(HEADS)].std(axis=0), 1, atol=1e-4)
+
+
+def test_without_a_signal_held_out_views_know_nothing():
+    """What heads say of videos they were fitted to would separate them perfectly."""
+    videos = footage(n=20, signal=0.0)
+    made = fit_teacher(videos, dim=16, seed=0)
+    abnormal = np.array([v.abnormal for v in videos])
+    held = np.array([rows[:, 0].mean() for rows in made.held_out])
+    fitted = np.array([(v.rows.video @ made.project.weight + made.project.bias)[:, 0].mean() for v in videos])
+    short = np.array([v.source != UCF for v in videos])
+    assert (fitted[short & abnormal].min()) > fitted[short & ~abnormal].max()
+    assert abs(held[short & abnormal].mean() - held[short & ~abnormal].mean()) < 1
+
+
+def test_the_projection_becomes_the_first_layer():
+    torch.manual_seed(0)
+    model = build_model(MODEL).eval()
+    made = fit_teacher(footage(), dim=MODEL.dim, seed=0)
+    rows, text = footage()[0].rows, torch.randn(len(CLASSES), 384)
+    projected = torch.from_numpy(rows.video @ made.project.weight + made.project.bias)[None]
+    given = {"lengths": torch.tensor([3]), "text": text, "semantic": torch.from_numpy(rows.semantic)[None]}
+    with torch.inference_mode():
+        plain = model(projected, **given)
+        whole = with_projection(model, made.project, operating_logit=0.75)
+        shipped = whole(torch.from_numpy(rows.video)[None], **given)
+    torch.testing.assert_close(shipped.logits, plain.logits - 0.75, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(shipped.class_probs, plain.class_probs, atol=1e-4, rtol=1e-4)
+    assert whole.config.operating_logit == 0.75
+
+
+def test_the_threshold_keeps_to_the_stated_rate():
+    """By hand: 5400 snippets are an hour; three peaks, of which two lie a snippet apart and are one alarm."""
+    curve = np.zeros(5400)
+    curve[[10, 12, 1000]] = 3, 2, 1
+    assert ([count_alarms([curve], t) for t in (3, 2, 1, 0.5)], calibrate([curve], 1)) == ([1, 1, 2, 2], 2)
+    assert calibrate([curve], 2) == 0  # the zeros are one long alarm
+    assert calibrate([curve], 0) > 3
+
+
+@pytest.mark.parametrize(
+    ("count", "low", "high"), [(0, 0, 3.6889), (1, 0.0253, 5.5716), (4, 1.0899, 10.2416), (10, 4.7954, 18.3904)]
+)
+def test_the_interval_of_a_count(count, low, high):
+    """Oracle: published tables of the exact 95 % interval of a Poisson count; 0 by hand: exp(-high) = 0.025."""
+    assert poisson_interval(count) == pytest.approx((low, high), abs=5e-5)
+
+
+def test_alarms_are_counted_on_videos_that_the_threshold_was_not_set_on():
+    """By hand: 900 snippets are a sixth of an hour, so each half allows one alarm and both together two.
+
+    Set on the first, 2, it raises 3 on the second (a gap of one joins); set on the second, 9, it raises none.
+    """
+    videos = [video("a", UCF, n=900), video("b", UCF, n=900), video("c", UCF, 1, n=900), video("d", FIGHTS, n=900)]
+    curves = [np.zeros(900) for _ in videos]
+    curves[0][[5, 100]] = 2, 1
+    curves[1][[5, 50, 51, 100, 200]] = 2.5, 1, 3, 9, 1
+    curves[2][:], curves[3][:] = 9, 9
+    threshold, told = operating_point(videos, curves, [True, False, True, True])
+    assert threshold == 3
+    assert told == (
+        "0.5 was set on 2 normal CCTV videos, held out; set on either half of them and counted on the other, it "
+        "raised 3 alarms in 0.33 h: 9.0 an hour, 95 % interval 1.9 to 26.3"
+    )
+
+
+def test_intervals_resample_cameras():
+    """Ten copies of one clip on one camera tell no more than one: the draws are of two things, whatever the copies."""
+    videos = [video(f"f{i}", FIGHTS, 1) for i in range(10)] + [video(f"n{i}", FIGHTS) for i in range(10)]
+    scores = [np.full(3, float(i % 7)) for i in range(20)]
+    (apart,) = subset_aucs(videos, scores)
+    (together,) = subset_aucs([replace(v, group=v.name[0]) for v in videos], scores)
+    assert (apart.n_videos, apart.n_cameras, together.n_videos, together.n_cameras) == (20, 20, 20, 2)
+    assert together.auc.value == apart.auc.value
+    assert together.auc.low == together.auc.high == pytest.approx(apart.auc.value)
+    assert apart.auc.low < apart.auc.value < apart.auc.high
+
+
+def test_cameras_of_several_recordings_are_listed(tmp_path):
+    videos = [replace(video(name, FIGHTS), group=group) for name, group in (("a", "a"), ("b", "a"), ("c", "c"))]
+    write_cameras([*videos, video("d", UCF), video("d", "complete_with_gt")], tmp_path / "cameras.csv")
+    assert (tmp_path / "cameras.csv").read_text() == "camera,clips\na,a b\n"
+
+
+def test_the_shipped_checkpoint_has_not_learned_from_the_rendered_examples():
+    shipped = load_checkpoint(DEMO)
+    assert (set(shipped.provenance["data"]), shipped.provenance["labels"]) == ({*SOURCES}, "of whole videos")
+    assert learned_from(shipped, [path.name for path in EXAMPLES.glob("*.mp4")]) == ()
+    assert learned_from(shipped, ["Arson016_x264.mp4"]) == ("Arson016_x264.mp4",)
+    assert "held out, of cameras that no setting was chosen with" in shipped.metrics
+    assert "95 % interval" in shipped.metrics["calibration"]
+
+
+def test_figures_weigh_snippets_by_seconds_and_clips_by_their_peak():
+    marked = video("a", UCF, 1, 3, segments=((0, SNIPPET_S),))
+    others = [video("f", FIGHTS, 1), video("g", FIGHTS), video("h", FIGHTS, 1)]
+    videos = [marked, video("n", UCF, 0, 2), *others]
+    scores = [np.array(s, float) for s in ([2, 3, 0], [1, 1], [0, 9, 0], [5, 5, 5], [4, 4, 4])]
+    found = {f.name: f for f in subset_aucs(videos, scores)}
+    assert {name: figure.auc.value for name, figure in found.items()} == {
+        "UCF-Crime snippets, frame AUC": pytest.approx(3 / 4),
+        "the same, abnormal videos only": pytest.approx(1 / 2),
+        "CCTV fights, AUC by clip peak": pytest.approx(1 / 2),
+    }
+
+
+def test_a_folder_without_the_sources_is_refused(tmp_path):
+    with pytest.raises(DataError, match="holds no features"):
+        read_footage(tmp_path, tmp_path)
+
+
+def test_blur_is_a_mean_that_keeps_to_the_video():
+    np.testing.assert_allclose(teaching.blur(np.array([3.0, 0, 0, 0]), 3), [1.5, 1, 0, 0])
