@@ -114,7 +114,8 @@ def serving(home, kind=Server):
     made = kind(home)
     yield made
     made.stop()
-    assert "Traceback" not in made.said()
+    said = made.said()
+    assert "Traceback" not in said, said
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ from app.clips.scheduler import Scheduler
 from app.clips.store import Store
 from app.settings import Settings
 from cmhkf.media.clip import probe
+from cmhkf.media.filmstrip import make_film
 
 
 @pytest.fixture
@@ -65,3 +66,20 @@ def test_leaving_a_clip_stops_the_work_and_coming_back_begins_it_again(store, sc
     assert {over(job).state for job in begun} == {"cancelled"}
     assert not list(store.previews_dir.glob("*.film*"))
     assert {part.state for part in wait(previews, sha256)} == {"done"}
+
+
+def test_work_that_was_given_up_too_late_is_used(store, scheduler, previews, tmp_path, monkeypatch):
+    """Told to stop at its very end, it still puts its film where the one begun in its place wants to put another."""
+    sha256 = keep(store, make_video(tmp_path / "clip.mp4", seconds=1))
+    begun = []
+
+    def make(clip, folder):
+        yield from make_film(clip, folder)
+        if not begun:
+            previews.stop(sha256)
+            begun.append(scheduler.job(previews.of(sha256)[1].job))
+
+    monkeypatch.setattr("app.clips.previews.make_film", make)
+    previews.of(sha256)
+    until(lambda: begun and begun[0].over)
+    assert begun[0].state == "done"

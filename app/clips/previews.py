@@ -45,7 +45,8 @@ class Previews:
         return job.status
 
     def _steps(self, make: Maker, clip: Clip, made: Path) -> Generator[Progress | Path, None, None]:
-        with self._store.scratch.making(made) as path:
-            for seconds in make(clip, path):
-                yield Progress("previews", seconds, clip.duration_s)
+        if not made.exists():  # or a job that was given up ended well after all
+            with self._store.scratch.making(made) as path:
+                for seconds in make(clip, path):
+                    yield Progress("previews", seconds, clip.duration_s)
         yield made
