@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import replace
+from itertools import takewhile
 
 import numpy as np
 import pytest
@@ -50,7 +51,7 @@ def test_rows_follow_pictures_and_sound(clips):
     assert (features.audio_level_db[:3] < -80).all()  # not -100 to the end: resampling rings a little before the tone
     np.testing.assert_allclose(features.audio_level_db[3:], 20 * np.log10(rms), atol=0.5)
     assert (features.audio_state, set(features.cues)) == ("heard", {"brightness", "loud"})
-    assert {step.stage for step in progress} == {"pictures", "sound"}
+    assert {step.stage for step in progress} == {"pictures"}
 
 
 def test_rows_do_not_depend_on_batches_or_blocks(clips, monkeypatch):
@@ -110,6 +111,21 @@ def test_rows_are_told_while_the_frames_are_read(clips, monkeypatch):
             same(part.features, features, rows)
         plain, _ = run(clips[name], fake_encoders())
         same(plain, features)
+
+
+def test_frames_wait_for_no_more_audio_than_tells_whether_there_is_any(clips, monkeypatch):
+    for name, value in {"PART_EVERY_S": 0.0, "AUDIO_BLOCK_S": 0.5}.items():
+        monkeypatch.setattr(f"cmhkf.features.extract.{name}", value)
+    encoders = fake_encoders()
+    encoders.video.block = 1
+    encode, heard = encoders.audio.encode, []
+    monkeypatch.setattr(encoders.audio, "encode", lambda *given: heard.append(given[2][-1]) or encode(*given))
+    for name, heard_s in {"tone": 8 / 3, "silent": 4.0}.items():  # the tone begins at 2 s
+        steps = list(
+            takewhile(lambda step: not isinstance(step, Part), extract(clips[name], encoders, RECIPE, parts=True))
+        )
+        assert heard[-1] == pytest.approx(heard_s, abs=0.1), name
+        assert {step.stage for step in steps} == {"pictures", "sound"}
 
 
 def same(found, features, rows=slice(None)):

@@ -1,8 +1,9 @@
 """A clip's rows: what the encoders say about each snippet, made once and cached under the recipe's hash.
 
-Data flow: the audio streams past in blocks; then frames stream out of a child process snippet by snippet, go through
-the video encoder in small blocks and are forgotten. Only the rows stay, so memory grows by rows and not by frames.
-Where a snippet ends is known beforehand on the 24 fps grid alone; on the native grid the audio comes after the frames.
+Data flow: frames stream out of a child process snippet by snippet, go through the video encoder in small blocks and
+are forgotten, and the audio streams out of another in step with them. Only the rows stay, so memory grows by rows and
+not by frames. Where a snippet ends is known beforehand on the 24 fps grid alone; on the native grid the audio comes
+after the frames.
 
 While the frames come, whoever asks for `Part`s is shown the rows that are complete, window by window.
 """
@@ -13,7 +14,7 @@ import json
 import logging
 import math
 import time
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
@@ -224,10 +225,10 @@ def extract_crops(
     sampling = encoders.video.sampling
     cropped = sampling.stretched_px and sampling.crop_px
     assert cropped or list(crops) == [CENTRE_CROP], "only a stretched frame has other crops"
-    listener, heard = encoders.audio if clip.has_audio else None, None
+    listener = encoders.audio if clip.has_audio else None
     foreseen = _foreseen(clip) if recipe.grid == "24fps" else None
-    if listener and foreseen:
-        heard = yield from _hear(clip, listener, foreseen)
+    heard = _Heard(foreseen.n_snippets) if listener and foreseen else None
+    hearing = _hear(clip, listener, foreseen, heard) if listener and foreseen and heard else iter(())
     stream = SnippetStream(clip, sampling, grid=recipe.grid)
     rows: list[list[VideoRows]] = [[] for _ in crops]
     growth = _Growth() if parts and foreseen else None
@@ -239,6 +240,9 @@ def extract_crops(
         done += len(frames[inner])
         done_s = done * float(SNIPPET_FRAMES / GRID_RATE)
         yield Progress("pictures", done_s, max(clip.duration_s, done_s))
+        while heard and (heard.done < done or not heard.audible) and (step := next(hearing, None)):
+            if not heard.audible:
+                yield step
         if growth and not (heard and heard.n_snippets < done):  # no part has frames beyond the audio that was heard
             for first, seen in growth.due():
                 line = _line_of(len(seen.video))
@@ -247,7 +251,9 @@ def extract_crops(
             growth.add(rows[0][-1])  # shown with the next ones, for they may be the last
     timeline = stream.timeline
     if listener and (heard is None or heard.n_snippets < timeline.n_snippets):
-        heard = yield from _hear(clip, listener, timeline)
+        heard = _Heard(timeline.n_snippets)
+        hearing = _hear(clip, listener, timeline, heard)
+    yield from hearing
     audio = _audio_of(clip, heard, timeline)
     for seen in rows:
         yield _features(clip, timeline, recipe, _joined(seen), audio, joined((*stream.unseen, *audio.unheard)))
@@ -338,16 +344,38 @@ def blocks(snippets: Iterable[np.ndarray], size: int, context: int) -> Iterator[
         before = min(context, inner.stop)
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Heard:
-    """What came of listening to a clip's first snippets."""
+    """What comes of listening to a clip's first snippets, filled in as the track goes by."""
 
     n_snippets: int
-    rows: AudioRows | None
-    level_db: np.ndarray | None
+    done: int = 0
+    """Snippets that were listened to."""
+    rows: AudioRows | None = None
+    level_db: np.ndarray = field(init=False)
     unheard: tuple[Unseen, ...] = ()
+    """Known at the end."""
     error: str = ""
     """Why the track could not be read."""
+
+    def __post_init__(self) -> None:
+        self.level_db = np.full(self.n_snippets, SILENCE_DB, np.float32)
+
+    @property
+    def audible(self) -> bool:
+        """Whether there was anything to hear yet: a track without is as good as none, which its end alone tells."""
+        return bool(self.level_db.max() >= AUDIBLE_DB)
+
+    def add(self, rows: AudioRows, level_db: np.ndarray) -> None:
+        """Take the next snippets."""
+        if self.rows is None:
+            empty = {name: np.zeros(self.n_snippets, np.float32) for name in rows.cues}
+            self.rows = AudioRows(np.zeros((self.n_snippets, rows.audio.shape[1]), np.float32), empty)
+        part = slice(self.done, self.done + len(level_db))
+        self.rows.audio[part], self.level_db[part] = rows.audio, level_db
+        for name, cue in rows.cues.items():
+            self.rows.cues[name][part] = cue
+        self.done = part.stop
 
 
 @dataclass(frozen=True)
@@ -362,7 +390,7 @@ def _audio_of(clip: Clip, heard: _Heard | None, line: Timeline, *, first: int | 
     """The audio of a clip, or of a window of it that begins with the snippet `first`."""
     if heard is None:
         return _Audio(None, None, "no sound track" if not clip.has_audio else "not used", ())
-    if heard.rows is None or heard.level_db is None:
+    if heard.rows is None or heard.error:
         lost = Unseen(0.0, line.duration_s, f"the audio cannot be read: {heard.error}", only_sound=True)
         return _Audio(None, None, heard.error, (lost,))
     part = slice(first or 0, (first or 0) + line.n_snippets)
@@ -373,16 +401,15 @@ def _audio_of(clip: Clip, heard: _Heard | None, line: Timeline, *, first: int | 
     return _Audio(AudioRows(rows.audio[part], cues), level, "heard", heard.unheard)
 
 
-def _hear(clip: Clip, encoder: AudioEncoder, timeline: Timeline) -> Generator[Progress, None, _Heard]:
+def _hear(clip: Clip, encoder: AudioEncoder, timeline: Timeline, heard: _Heard) -> Iterator[Progress]:
     """Encode the audio track block by block, keeping only the context that the next rows look back at."""
     ends, lengths, rate = timeline.ends_s, timeline.ends_s - timeline.times_s, encoder.rate_hz
-    rows: list[AudioRows] = []
-    levels: list[np.ndarray] = []
-    buffer, start, done = np.zeros(0, np.float32), 0, 0
+    buffer, start = np.zeros(0, np.float32), 0
     stream = WaveformStream(clip, rate, block_s=AUDIO_BLOCK_S)
     try:
         # A last empty block flushes the rows that reach past the end of the track.
         for block in chain(stream, [None]):
+            done = heard.done
             if done == len(ends):
                 continue  # only what the rest of the track says of itself is wanted
             if block is not None:
@@ -390,19 +417,16 @@ def _hear(clip: Clip, encoder: AudioEncoder, timeline: Timeline) -> Generator[Pr
             heard_s = float("inf") if block is None else (start + len(buffer)) / rate
             ready = int(np.searchsorted(ends, heard_s, "right"))
             if ready > done:
-                rows.append(encoder.encode(buffer, start / rate, ends[done:ready]))
-                levels.append(level_db(buffer, start / rate, ends[done:ready], lengths[done:ready], rate))
-                done = ready
-                yield Progress("sound", float(ends[done - 1]), timeline.duration_s)
-            if done == len(ends):
+                rows = encoder.encode(buffer, start / rate, ends[done:ready])
+                heard.add(rows, level_db(buffer, start / rate, ends[done:ready], lengths[done:ready], rate))
+                yield Progress("sound", float(ends[ready - 1]), timeline.duration_s)
+            if ready == len(ends):
                 continue
-            keep = max(0, int((ends[done] - encoder.context_s) * rate) - 1 - start)
+            keep = max(0, int((ends[ready] - encoder.context_s) * rate) - 1 - start)
             buffer, start = buffer[keep:], start + min(keep, len(buffer))
+        heard.unheard = stream.unheard
     except MediaError as error:
-        return _Heard(len(ends), None, None, error=str(error))
-    cues = {name: np.concatenate([r.cues[name] for r in rows]) for name in rows[0].cues}
-    found = AudioRows(np.concatenate([r.audio for r in rows]), cues)
-    return _Heard(len(ends), found, np.concatenate(levels), stream.unheard)
+        heard.error = str(error)
 
 
 def level_db(

@@ -5,13 +5,17 @@ import json
 import os
 import sys
 from collections.abc import Callable
-from typing import Any
+from queue import Queue
+from threading import Thread
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from cmhkf.errors import MediaError
 from cmhkf.media.children import die_with
 from cmhkf.media.sandbox import ARRAY, BEAT, HEADER, JSON, MediaLimits
+
+AHEAD = 16  # messages that are made before the parent reads them, so that decoding goes on while it encodes
 
 
 def main() -> None:
@@ -21,24 +25,37 @@ def main() -> None:
     limits = MediaLimits(**job.pop("limits"))
     with os.fdopen(os.dup(1), "wb") as out:
         os.dup2(2, 1)  # nothing that a C library prints gets between the messages
+        messages = Queue[tuple[bytes, bytes] | None](AHEAD)
+        sender = Thread(target=_send_all, args=(messages, out))
+        sender.start()
 
         def send(message: dict[str, Any] | np.ndarray) -> None:
             is_array = isinstance(message, np.ndarray)
             payload = message.tobytes() if is_array else json.dumps(message).encode()
-            out.write(HEADER.pack(ARRAY if is_array else JSON, len(payload)))
-            out.write(payload)
-            out.flush()
+            messages.put((ARRAY if is_array else JSON, payload))
 
         try:
             _restrain(limits)
             _work(job, limits, send)
             send({"end": True})
-        except BrokenPipeError:
-            os._exit(1)  # the parent has lost interest
         except MediaError as error:
             send({"error": str(error)})
         except MemoryError:
             send({"error": f"decoding needs more than {limits.memory_bytes / 2**30:.3g} GB of memory. Scale it down."})
+        finally:
+            messages.put(None)
+            sender.join()
+
+
+def _send_all(messages: Queue[tuple[bytes, bytes] | None], out: BinaryIO) -> None:
+    try:
+        while message := messages.get():
+            kind, payload = message
+            out.write(HEADER.pack(kind, len(payload)))
+            out.write(payload)
+            out.flush()
+    except BrokenPipeError:
+        os._exit(1)  # the parent has lost interest
 
 
 def _restrain(limits: MediaLimits) -> None:
