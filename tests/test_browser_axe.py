@@ -5,7 +5,7 @@ from browser import Watched, opened_on, press, violations, wait_ack
 from busy_clip import busy, busy_address  # noqa: F401
 from fakes import make_video
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]  # a minute and a half
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 MAP_MS = 180_000  # a new process, scikit-learn and t-SNE: 5 s on an idle machine
 DRAWN = "document.querySelector('.rv-map-plot')?._fullLayout?.xaxis && !document.querySelector('.rv-map-empty')"

@@ -10,7 +10,7 @@ from fakes import FakeAnalyzer, made_up, make_video
 
 from cmhkf.media.unseen import Unseen
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 SNIPPET_S = 2 / 3
 DURATION_S = 24
@@ -106,14 +106,21 @@ def test_the_threshold_moves_by_its_line_and_its_tag(at):
     assert page.time() == pytest.approx(0, abs=0.05)
 
 
-SHUTTLED = [("l l l l l", False, 16), ("l l l Space Space", False, 1), ("l l j j l", False, 1)]
-SHUTTLED += [("l l l n", False, 4)]  # going to a segment does not change the speed
-MORE = {"l l l l l k": (True, 1), "l l l l l k Space": (False, 1), "l l l j": (True, 1), "j j j k Space": (False, 1)}
-MORE |= {"l l , Space": (False, 1), "l k l l": (False, 2)}
-ALSO = [pytest.param(keys, *left, marks=pytest.mark.slow) for keys, left in MORE.items()]
+SHUTTLED = [
+    ("l l l l l", False, 16),
+    ("l l l Space Space", False, 1),
+    ("l l j j l", False, 1),
+    ("l l l n", False, 4),  # going to a segment does not change the speed
+    ("l l l l l k", True, 1),
+    ("l l l l l k Space", False, 1),
+    ("l l l j", True, 1),
+    ("j j j k Space", False, 1),
+    ("l l , Space", False, 1),
+    ("l k l l", False, 2),
+]
 
 
-@pytest.mark.parametrize(("keys", "paused", "rate"), [*SHUTTLED, *ALSO])
+@pytest.mark.parametrize(("keys", "paused", "rate"), SHUTTLED)
 def test_what_the_shuttle_leaves_behind(at, keys, paused, rate):
     watched = at("shuttle", more="&t=6")
     press(watched, *keys.split())
@@ -168,7 +175,7 @@ def hatched(page, start_s, end_s, shown_s):
     )
 
 
-@pytest.mark.parametrize("theme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("theme", ["light", "dark"])
 def test_a_file_that_ends_early_is_drawn_and_said(at, theme):
     page = at("unseen", more=f"&t=0&__theme={theme}")
     unseen(page, CUT_SHORT)

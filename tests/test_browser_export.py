@@ -13,7 +13,7 @@ from gradio_client.exceptions import AppError
 from app.export.marks_file import read_marks
 from cmhkf.datasets.labels import read_labels
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
 @pytest.fixture
@@ -93,7 +93,7 @@ def test_the_dialog_is_for_the_keyboard_too_and_keeps_the_keys_of_the_page(opene
     assert opened.evaluate("document.activeElement.className").endswith("rv-takeaway")
 
 
-@pytest.mark.parametrize("width", [390, pytest.param(1024, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("width", [390, 1024])
 def test_the_dialog_fits(opened, width):
     opened.set_viewport_size({"width": width, "height": 768})
     box = opened.locator(".rv-export").bounding_box()

@@ -36,7 +36,7 @@ def keep_every_kind(server, sha256, reviewer):
 
 @pytest.mark.parametrize(
     "tab",
-    ["segments", "why", pytest.param("classes", marks=pytest.mark.slow), pytest.param("map", marks=pytest.mark.slow)],
+    ["segments", "why", "classes", "map"],
 )
 def test_every_tab_shows_every_kind_of_segment(at, server, busy, tab):  # noqa: F811
     ids = keep_every_kind(server, busy, tab)

@@ -12,7 +12,7 @@ from fakes import make_video
 
 from app.clips.store import Store
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 MANY = 500
 LONG_MS = 180000  # for work that a busy machine draws out
@@ -187,7 +187,7 @@ def test_a_lost_server_is_said_and_the_page_goes_on_when_it_is_back(watched, ser
     watched.faults.clear()
 
 
-@pytest.mark.parametrize("theme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("theme", ["light", "dark"])
 def test_both_views_are_accessible(browser, server, three, theme):
     page = Watched(browser, server)
     page.goto(server.url + f"?__theme={theme}&min=0.1&q=yard")

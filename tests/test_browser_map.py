@@ -4,7 +4,7 @@ import pytest
 from browser import SECONDS, Watched, keep
 from fakes import FakeAnalyzer, made_up
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 DRAWN = "document.querySelector('.rv-map-plot')?._fullLayout?.xaxis && !document.querySelector('.rv-map-empty')"
 PLACE = """([panel, point]) => {
@@ -148,7 +148,6 @@ def test_another_method_can_be_cancelled_and_begun_again(mapped):
     mapped.wait_for_function(DRAWN)
 
 
-@pytest.mark.slow
 def test_untrained_shows_one_panel_and_says_why(watched, footage):
     watched.bring(footage[0])
     watched.click("#rv-tab-map")

@@ -116,8 +116,8 @@ def test_a_clip_that_cannot_be_opened_leaves_the_one_in_hand(at, server):
     "target",
     [
         ".rv-stage",
-        pytest.param(".rv-timeline", marks=pytest.mark.slow),
-        pytest.param(".rv-library", marks=pytest.mark.slow),
+        ".rv-timeline",
+        ".rv-library",
     ],
 )
 def test_an_annotation_file_dropped_anywhere_is_about_the_clip_in_hand(at, target):
@@ -258,7 +258,6 @@ def test_zero_dismisses_as_normal(at, server):
     assert kept == 0
 
 
-@pytest.mark.slow
 def test_what_was_said_of_a_lost_server_goes_when_it_is_back(browser, files, tmp_path):
     server = Server(tmp_path)
     try:

@@ -4,7 +4,7 @@ import pytest
 from browser import SCREENS, current, press, states, wait_ack
 from busy_clip import CLASSES, PEAKS, SEGMENT_S, busy, busy_address  # noqa: F401
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 NUMBERS = "[...document.querySelectorAll('.rv-flagged tr')].map(r => Number(r.cells[0].textContent))"
 HUSHED = "[...document.querySelectorAll('.rv-strip .rv-block')].map(b => b.classList.contains('rv-hushed'))"

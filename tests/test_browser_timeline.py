@@ -8,7 +8,7 @@ from browser import DRAG, SECONDS, Watched, keep, opened_on
 from fakes import FakeAnalyzer, busy_scores, made_up, make_video
 from media_factory import ffmpeg
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 LONG_S = 600
 DRAG_LIMIT_MS = 50

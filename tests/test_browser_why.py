@@ -8,7 +8,7 @@ from gradio_client import Client, handle_file
 
 from cmhkf.metrics.frames import frame_metrics
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 TRUTH = "clip,class,segments_s\ncorridor.mp4,riot,2-4 12-16\nother.mp4,riot,0-1\n"
 SHADE = """[...document.querySelectorAll('.rv-truths span:not([hidden])')]
