@@ -50,6 +50,7 @@ def test_an_error_in_one_process_ends_all(torchrun, tmp_path):
     assert not [*tmp_path.iterdir()]
 
 
+@pytest.mark.slow
 def test_the_command_writes_and_speaks_once_and_its_run_goes_on(torchrun, features, tmp_path):  # noqa: F811
     chosen = [*SMALL, *sets("train.val_fraction=0.25")]
     where = ["--features", features, "--text-features", features / "text.npy", "--dataset", "xd-violence"]
