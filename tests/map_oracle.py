@@ -18,8 +18,8 @@ def slow_map(class_probs, ground_truth, iou, n_abnormal=None):
             for truth in free:
                 if truth[0] != video:
                     continue
-                here, there = set(range(start, end)), set(range(truth[1], truth[2]))
-                overlap = len(here & there) / len(here | there)
+                shared = max(0, min(end, truth[2]) - max(start, truth[1]))
+                overlap = shared / (end - start + truth[2] - truth[1] - shared)
                 if overlap >= iou and overlap > best_iou:
                     best, best_iou = truth, overlap
             if best is not None:

@@ -1,16 +1,19 @@
 """Sequence shaping against the loop of C.3, padding, and the plan of an epoch."""
 
 from collections import Counter
+from dataclasses import fields, replace
 from itertools import pairwise
 
 import numpy as np
 import pytest
 import torch
 from feature_files import rows, write_npy
+from training_sets import TEXT, TINY, made
 
 from cmhkf.datasets.sets import Entry
 from cmhkf.errors import DataError
 from cmhkf.features.folders import FeatureFolder
+from cmhkf.model.build import build_model
 from cmhkf.training.batches import FolderSamples, Sample, collate, plan_epoch, shape_rows
 
 NORMAL, FIGHT, BOTH = (0,), (1,), (1, 6)
@@ -46,6 +49,23 @@ def test_the_bounds_of_the_specification():
 
 def sample(n, labels, *, audio=True, semantic=True):
     return Sample("v", rows(n, 4), rows(n, 3, 1) if semantic else None, rows(n, 2, 2) if audio else None, labels)
+
+
+@pytest.mark.parametrize("config", [TINY, replace(TINY, mask_padding=False)])
+def test_samples_that_are_looked_at_by_length_come_back_in_their_order(config):
+    """More than two groups of lengths. Oracle: each sample alone, of 60 rows where padded rows take part."""
+    torch.manual_seed(0)
+    model, text = build_model(config).eval(), torch.tensor(TEXT)
+    samples = made(35)
+    together = collate(samples, 3, length=60).look(model, text)
+    for i, one in enumerate(samples):
+        alone = collate([one], 3, length=len(one.video) if config.mask_padding else 60).look(model, text)
+        for field in fields(alone):
+            expected, found = getattr(alone, field.name)[0], getattr(together, field.name)[i]
+            if field.name not in ("top_classes", "text"):
+                assert len(found) == 60
+                expected, found = expected[: len(one.video)], found[: len(one.video)]
+            torch.testing.assert_close(found, expected, atol=2e-5, rtol=1e-4)
 
 
 def test_collate_pads_and_marks():

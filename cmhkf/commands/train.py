@@ -47,6 +47,7 @@ def train(  # noqa: PLR0913 (one parameter for each option)
     """Train on weak labels: CMHKF with the paper's settings, or a baseline; or adapt a model to reviewed segments."""
     from cmhkf.encoders.device import pick_device
     from cmhkf.settings import changed
+    from cmhkf.training.processes import joined, launched
     from cmhkf.training.run import RunOptions, train_on
     from cmhkf.training.settings import part_of, read_settings
 
@@ -54,6 +55,9 @@ def train(  # noqa: PLR0913 (one parameter for each option)
     if select and chosen != select:
         raise ConfigError(f"--select {select} contradicts --set train.select={chosen}; leave out one")
     given = read_settings([*(settings or ()), *([f"train.select={select}"] if select else ())], config)
+    whole = "--labels" if labels else "--baseline mil" if baseline == "mil" else ""
+    if whole and launched() > 1:
+        raise ConfigError(f"{whole} needs all samples of a step in one process; start it without torchrun")
     run = RunOptions(out, pick_device(device), resume, workers, save_every, given)
     if labels:
         from cmhkf.training.adapt import adapt
@@ -74,19 +78,21 @@ def train(  # noqa: PLR0913 (one parameter for each option)
     from cmhkf.training.methods import method_for
     from cmhkf.training.run import choose_start, choose_texts, fallbacks_of, material_of
 
-    data = open_dataset(
-        dataset, features, train_list=train_list, test_list=test_list, annotations=annotations, crop=crop
-    )
-    data.require("train")
-    typer.echo(data.describe(), err=True)
-    method = baseline or "cmhkf"
-    how = changed(train_settings(dataset, preset=preset, method=method), part_of(given, "train"))
-    if how.select == "test":
-        data.require("test")
-    start = choose_start(data, how, baseline=baseline, finetune=finetune, settings=part_of(given, "model"))
-    wanted = given.get("model.modalities", method_for(method, dataset, how).model.modalities)
-    fallbacks = fallbacks_of(data, how, start, wanted="" if finetune else wanted)
-    tell(fallbacks, strict=strict)
-    make_folder(out)
-    texts = choose_texts(data, start, text_features, run.device)
-    typer.echo(train_on(material_of(data, how, start, texts, fallbacks, run.device), how, start, run))
+    with joined(run.device) as own_device:
+        run = run._replace(device=own_device)
+        data = open_dataset(
+            dataset, features, train_list=train_list, test_list=test_list, annotations=annotations, crop=crop
+        )
+        data.require("train")
+        typer.echo(data.describe(), err=True)
+        method = baseline or "cmhkf"
+        how = changed(train_settings(dataset, preset=preset, method=method), part_of(given, "train"))
+        if how.select == "test":
+            data.require("test")
+        start = choose_start(data, how, baseline=baseline, finetune=finetune, settings=part_of(given, "model"))
+        wanted = given.get("model.modalities", method_for(method, dataset, how).model.modalities)
+        fallbacks = fallbacks_of(data, how, start, wanted="" if finetune else wanted)
+        tell(fallbacks, strict=strict)
+        make_folder(out)
+        texts = choose_texts(data, start, text_features, run.device)
+        typer.echo(train_on(material_of(data, how, start, texts, fallbacks, run.device), how, start, run))

@@ -1,9 +1,13 @@
 """What a model says about windows of snippets. B windows of N snippets, C classes (0 = normal), D = `dim`."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
+
+OF_WINDOWS = ("top_classes", "text")  # the fields of an output that have no snippets
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,3 +49,18 @@ class ModelOutput:
 
 
 torch.export.register_dataclass(ModelOutput, serialized_type_name="cmhkf.ModelOutput")
+
+
+def joined(outputs: Sequence[ModelOutput], order: Tensor, n: int) -> ModelOutput:
+    """Several outputs as one of all their windows, with n snippets: those that were not looked at are zero.
+
+    `order`, int64 [B], tells which of the windows, counted through all outputs, comes where.
+    """
+
+    def whole(name: str) -> Tensor:
+        parts: list[Tensor] = [getattr(output, name) for output in outputs]
+        if name not in OF_WINDOWS:
+            parts = [pad(rows, (*(0, 0) * (rows.ndim - 2), 0, n - rows.shape[1])) for rows in parts]
+        return torch.cat(parts)[order]
+
+    return ModelOutput(**{field.name: whole(field.name) for field in fields(ModelOutput)})

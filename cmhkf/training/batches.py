@@ -20,8 +20,10 @@ from cmhkf.datasets.sets import Entry
 from cmhkf.errors import DataError
 from cmhkf.features.folders import FeatureFolder
 from cmhkf.model.build import Model
-from cmhkf.model.output import ModelOutput
+from cmhkf.model.output import ModelOutput, joined
 from cmhkf.timeline import WINDOW_SNIPPETS
+
+TOGETHER = 16  # samples that the model reads at once; of XD-Violence's 96 in a step, 11 % of the rows are padding then
 
 
 def shape_rows(rows: np.ndarray) -> tuple[np.ndarray, int]:
@@ -64,10 +66,20 @@ class Batch(NamedTuple):
         return Batch(video, semantic, audio, *rest)  # type: ignore[arg-type]
 
     def look(self, model: Model, text: Tensor, *, has_audio: Tensor | None = None) -> ModelOutput:
-        """What a model says of it under class texts [C, D_s]; `has_audio` [B] may take the audio of samples away."""
+        """What a model says of it under class texts [C, D_s]; `has_audio` [B] may take the audio of samples away.
+
+        Samples of like length go through the model together, so that little of the padding does.
+        """
         present = self.has_audio if has_audio is None else has_audio
-        streams = {"semantic": self.semantic, "audio": self.audio, "has_audio": present}
-        return model(self.video, self.lengths, text, **streams)
+        by_length = self.lengths.argsort(descending=True)
+        outputs = []
+        for places in by_length.split(TOGETHER):
+            longest = int(self.lengths[places[0]]) if model.config.mask_padding else self.video.shape[1]
+            streams = (self.video, self.semantic, self.audio)
+            video, semantic, audio = (None if rows is None else rows[places, :longest] for rows in streams)
+            given = {"semantic": semantic, "audio": audio, "has_audio": present[places]}
+            outputs.append(model(video, self.lengths[places], text, **given))
+        return joined(outputs, by_length.argsort(), self.video.shape[1])
 
 
 def collate(samples: Sequence[Sample], n_classes: int, *, length: int = WINDOW_SNIPPETS) -> Batch:

@@ -3,6 +3,9 @@
 Nothing random is remembered: the order of an epoch, modality dropout (E22) and layers that drop values draw from
 generators seeded with (seed, epoch, step). So a run that goes on from its state file equals an unbroken one, bit for
 bit on a CPU. Settings and their sources: `TrainConfig`.
+
+Of several processes each computes its share of a step, and DistributedDataParallel averages the gradients. Order and
+modality dropout are drawn for the whole step, the same in all of them; layers that drop values draw in each their own.
 """
 
 import math
@@ -18,7 +21,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 from torch.nn.utils import get_total_norm
 from torch.utils.data import DataLoader
 
@@ -33,6 +37,7 @@ from cmhkf.timeline import WINDOW_SNIPPETS
 from cmhkf.training.batches import Batch, Sample, Samples, collate, content_of, plan_epoch
 from cmhkf.training.config import TrainConfig
 from cmhkf.training.log import PARTS, EpochLog, Metric, best_of, draw_curves, write_table
+from cmhkf.training.processes import rank, share_of, summed, world
 
 STATE_FILE, TABLE_FILE, CURVES_FILE = "state.pt", "training.csv", "curves.png"
 NEW_MODULES = ("video_in.", "text_in.", "sound.", "fusion.")  # not VadCLIP's
@@ -74,14 +79,14 @@ def fit(
     workers: int = 0,
     on_progress: Callable[[StepDone | EpochLog], None] | None = None,
 ) -> Fitted:
-    """Train a model in place.
+    """Train a model in place; of several processes (`processes.joined`) each calls this alike, and the first writes.
 
     Args:
         model: from `build_model`, or anything with its forward and config. The caller seeds its fresh weights.
         texts: a module without arguments that gives the class texts [C, D_s]; its parameters are trained as well.
         samples: the training set.
-        config: how.
-        objective: None: the paper's (Eq. 11).
+        config: how; of several processes each takes `batch_size` samples a step.
+        objective: None: the paper's (Eq. 11). Of several processes it must be a mean over the samples.
         validate: chooses the epoch; called after each with the model in evaluation mode. None: the last epoch.
         out: folder for the state, `training.csv` and `curves.png`; None: nothing is written.
         device: "cpu", "cuda" or "cuda:N".
@@ -102,19 +107,25 @@ def fit(
     run.open(resume=resume)
     while len(run.log) < config.epochs:
         plan = plan_epoch(
-            samples.labels, batch_size=config.batch_size, balanced=config.balanced, seed=config.seed, epoch=len(run.log)
+            samples.labels,
+            batch_size=config.batch_size * world(),
+            balanced=config.balanced,
+            seed=config.seed,
+            epoch=len(run.log),
         )
         run.begin_epoch()
-        for batch in DataLoader(
+        steps = plan[run.done :]
+        batches = DataLoader(
             _Told(samples),  # type: ignore[arg-type]
-            batch_sampler=[chosen.tolist() for chosen in plan[run.done :]],
+            batch_sampler=[chosen[share_of(len(chosen))[0]].tolist() for chosen in steps],
             collate_fn=partial(_stack_told, config=model.config),
             num_workers=workers,
             generator=torch.Generator(),  # or it would draw from the caller's
-        ):
+        )
+        for chosen, batch in zip(steps, batches, strict=True):
             if isinstance(batch, CmhkfError):
                 raise batch
-            loss = run.step(batch)
+            loss = run.step(batch, len(chosen))
             if on_progress:
                 on_progress(StepDone(run.done, len(plan), loss))
             if run.done % save_every == 0 and run.done < len(plan):
@@ -123,7 +134,7 @@ def fit(
         run.save()
         if on_progress:
             on_progress(run.log[-1])
-    if out:
+    if out and not rank():
         draw_curves(out / CURVES_FILE, run.log)
     run.take_best()
     return Fitted(tuple(run.log), best_of(run.log))
@@ -165,6 +176,7 @@ def _stack_told(found: Sequence[Sample | CmhkfError], config: ModelConfig) -> Ba
 def _about(model: Model, samples: Samples, config: TrainConfig) -> dict[str, Any]:
     """What must be the same when a run goes on."""
     settings = {name: value for name, value in asdict(config).items() if name not in MAY_CHANGE}
+    settings["batch_size"] *= world()
     known = {"labels of the samples": [*map(tuple, samples.labels)], "features of the samples": content_of(samples)}
     return settings | asdict(model.config) | known
 
@@ -175,6 +187,23 @@ def _seeded(*seeds: int, device: torch.device) -> Iterator[None]:
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
         torch.manual_seed(int(np.random.SeedSequence(seeds).generate_state(1, np.uint64)[0]))
         yield
+
+
+class _Loss(nn.Module):
+    """Model, texts and objective as one module, of which several processes can share the gradients."""
+
+    def __init__(self, model: Model, texts: nn.Module, objective: ObjectiveFunction, lambda_snippets: float) -> None:
+        super().__init__()
+        self.model, self.texts, self.objective, self.lambda_snippets = model, texts, objective, lambda_snippets
+
+    def forward(self, batch: Batch, has_audio: Tensor) -> Objective:
+        text = self.texts()
+        output = batch.look(self.model, text, has_audio=has_audio)
+        parts = self.objective(output, batch.targets, text=text)
+        if batch.snippet_targets is None:
+            return parts
+        known = losses.snippet_bce(output.logits, output.mask, batch.snippet_targets)
+        return parts._replace(total=parts.total + self.lambda_snippets * known)
 
 
 @dataclass(eq=False)
@@ -202,6 +231,9 @@ class _Run:
         groups = [{"params": [*old, *self.texts.parameters()]}, {"params": new}]
         self.optimizer = torch.optim.AdamW(groups, weight_decay=self.config.weight_decay)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.config.precision == "fp16")
+        self.loss: nn.Module = _Loss(self.model, self.texts, self.objective, self.config.lambda_snippets)
+        if world() > 1:  # a share without any audio leaves the audio's parameters unused
+            self.loss = DistributedDataParallel(self.loss, find_unused_parameters=True)
         self.clock = time.perf_counter()
 
     def begin_epoch(self) -> None:
@@ -213,23 +245,22 @@ class _Run:
             group["lr"] = rate * decay
         self.model.train()
 
-    def step(self, batch: Batch) -> float:
-        """One step; returns the loss. Raises TrainingError where it is not finite, before any parameter changes."""
-        config = self.config
-        batch = batch.to(self.device)
+    def step(self, batch: Batch, n: int) -> float:
+        """One step on this process's share of n samples; returns the loss of all of them.
+
+        Raises TrainingError where it is not finite, before any parameter changes.
+        """
+        config, place = self.config, (self.config.seed, len(self.log), self.done)
+        mine, share = share_of(n)
+        kept = np.random.default_rng(place).random(n)[mine] >= config.drop_audio
+        batch, kept = batch.to(self.device), torch.from_numpy(kept).to(self.device)
         autocast = torch.autocast(self.device.type, DTYPES[config.precision], enabled=config.precision != "fp32")
-        with _seeded(config.seed, len(self.log), self.done, device=self.device), autocast:
-            kept = torch.rand(len(batch.has_audio)) >= config.drop_audio
-            text = self.texts()
-            output = batch.look(self.model, text, has_audio=batch.has_audio & kept.to(self.device))
-            parts = self.objective(output, batch.targets, text=text)
-            if batch.snippet_targets is not None:
-                known = losses.snippet_bce(output.logits, output.mask, batch.snippet_targets)
-                parts = parts._replace(total=parts.total + config.lambda_snippets * known)
-        values = torch.stack(parts).tolist()
+        with _seeded(*place, rank(), device=self.device), autocast:
+            parts = self.loss(batch, batch.has_audio & kept)
+        values = summed(torch.stack(parts).detach() * share).tolist()
         self._check(values, "the loss")
         self.optimizer.zero_grad()
-        self.scaler.scale(parts.total).backward()
+        self.scaler.scale(parts.total * share * world()).backward()  # of which the mean over the processes is taken
         if not self.scaler.is_enabled():  # which skips such steps itself
             gradients = [p.grad for group in self.optimizer.param_groups for p in group["params"] if p.grad is not None]
             self._check([*values, get_total_norm(gradients).item()], "the gradient")
@@ -281,7 +312,7 @@ class _Run:
 
     def save(self) -> None:
         """Write the state and the table; existing files are replaced only when the new ones are complete."""
-        if self.path is None:
+        if self.path is None or rank():
             return
         state = self._values() | picked(self, "about", "done", "sums", "best")
         state |= {"optimizer": self.optimizer.state_dict(), "scaler": self.scaler.state_dict()}

@@ -34,6 +34,7 @@ from cmhkf.training.config import TrainConfig
 from cmhkf.training.fit import Fitted, ObjectiveFunction, StepDone, fit
 from cmhkf.training.log import EpochLog, Metric
 from cmhkf.training.methods import in_widths_of, method_for
+from cmhkf.training.processes import rank, world
 from cmhkf.training.selection import hold_out, judge_of
 from cmhkf.training.version import described
 
@@ -186,7 +187,10 @@ def material_of(
 
 
 def train_on(material: Material, config: TrainConfig, start: Start, run: RunOptions) -> str:
-    """Train, write the checkpoint and its card, and say in words for people what came of it."""
+    """Train, write the checkpoint and its card, and say in words for people what came of it.
+
+    Of several processes the first one does; the others only train.
+    """
     torch.manual_seed(config.seed)
     model = fresh(start, config).to(run.device)
     with _LiveTable() as table:
@@ -200,6 +204,8 @@ def train_on(material: Material, config: TrainConfig, start: Start, run: RunOpti
             **picked(run, "out", "device", "resume", "save_every", "workers"),
             on_progress=table.show,
         )
+    if rank():
+        return ""
     with torch.inference_mode():
         text = material.texts().cpu().numpy()
     best = fitted.best
@@ -260,7 +266,8 @@ def _provenance(config: TrainConfig, start: Start, fitted: Fitted, run: RunOptio
 
 def _device(name: str) -> str:
     kind = torch.cuda.get_device_name(name) if name.startswith("cuda") else platform.processor() or platform.machine()
-    return f"{name} ({kind}), {torch.get_num_threads()} threads"
+    several = f"{world()} processes, each " if world() > 1 else ""
+    return f"{several}{name} ({kind}), {torch.get_num_threads()} threads"
 
 
 def _optimistic(config: TrainConfig, parent: Checkpoint | None, fitted: Fitted) -> str:
