@@ -7,8 +7,10 @@ it (`results.py`). Files are written whole or not at all, so a run that was kill
 from __future__ import annotations
 
 import logging
+import math
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -17,7 +19,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from multiprocessing import get_context
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from filelock import FileLock
 
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from cmhkf.progress import Progress
 
 LOCKS = ".locks"  # one for each content at work, so that two workers never analyse the same
+TRIES = 3  # of a video whose worker on Ray ends
 ENDED = "the process that analysed it was ended, most likely for want of memory"
 
 log = logging.getLogger(__name__)
@@ -130,19 +133,27 @@ def analyze_many(
     model: str,
     threshold: float = 0.5,
     engine: Literal["local", "ray"] = "local",
-    workers: int = 1,
+    workers: int | None = None,
     device: str = "auto",
+    address: str | None = None,
+    gpus_per_worker: float | None = None,
     on_progress: Callable[[str, Progress], None] | None = None,
     load: Callable[[str, str], Analyzer] = load_model,
 ) -> Iterator[Outcome]:
     """Analyse videos (files or URLs) and write `out/<stem>.npz`; yield an Outcome as each ends, failed ones too.
 
     What `out` holds of the same content by the same model is kept. `on_progress` is told the video's name, and only
-    when the work runs in this process (engine "local", one worker). On Ray, a task requests a GPU where the cluster
-    has any, unless `device` is "cpu". `load` makes the model; other processes import it by its name.
+    when the work runs in this process (engine "local", one worker). `load` makes the model; other processes import it
+    by its name.
 
-    Raises ConfigError for a device that is not there.
+    Without `workers` it is one, or on Ray as many as the cluster has room for. `address` and `gpus_per_worker` are for
+    Ray alone: the cluster, as `ray.init` takes it, and the share of a GPU that a worker requests; without it that is a
+    whole one where the cluster has any, unless `device` is "cpu".
+
+    Raises ConfigError for a device or a cluster that is not there.
     """
+    if engine == "local" and (address is not None or gpus_per_worker is not None):
+        raise ConfigError("--address and --gpus-per-worker are for --engine ray")
     out.mkdir(parents=True, exist_ok=True)
     sweep_parts(out)
     remote.sweep()
@@ -154,8 +165,8 @@ def analyze_many(
     ]
     try:
         if engine == "ray":
-            yield from _on_ray(jobs, device)
-        elif workers > 1:
+            yield from _on_ray(jobs, workers, device, address=address, gpus_per_worker=gpus_per_worker)
+        elif workers and workers > 1:
             yield from _in_processes(jobs, workers)
         else:
             analyzer = _analyzer(load, model, device)
@@ -163,6 +174,11 @@ def analyze_many(
                 yield _analyze(analyzer, job, on_progress)
     finally:
         shutil.rmtree(out / LOCKS, ignore_errors=True)
+
+
+def _locks(out: Path) -> Path:
+    (out / LOCKS).mkdir(exist_ok=True)
+    return out / LOCKS
 
 
 def _in_processes(jobs: list[Job], workers: int) -> Iterator[Outcome]:
@@ -202,37 +218,87 @@ def _in_pool(jobs: Sequence[Job], workers: int) -> Iterator[tuple[Job, Outcome |
         pool.shutdown(cancel_futures=True)
 
 
-def _on_ray(jobs: Sequence[Job], device: str) -> Iterator[Outcome]:
+def _on_ray(
+    jobs: Sequence[Job], workers: int | None, device: str, *, address: str | None, gpus_per_worker: float | None
+) -> Iterator[Outcome]:
+    """In a pool of actors, each of which holds one video at a time: a worker that ends takes no other with it."""
+    if not jobs:
+        return
     try:
-        import ray
-        from ray.exceptions import RayError, RayTaskError
+        import ray.data
     except ModuleNotFoundError:
-        raise ConfigError("--engine ray needs Ray: `pip install ray`, or leave --engine local") from None
-    ray.init(ignore_reinit_error=True, include_dashboard=False, log_to_driver=False)
-    task = ray.remote(num_cpus=1, num_gpus=ray_gpus(device, ray.cluster_resources()))(_one)
-    running = {task.remote(job._replace(file=job.file.resolve()), 1): job for job in jobs}
-    while running:
-        (ready,), _ = ray.wait([*running])
-        job = running.pop(ready)
-        try:
-            yield ray.get(ready)
-        except RayTaskError:
-            raise
-        except RayError as error:  # its worker or its node ended
-            yield Outcome(job.video, error=f"{ENDED} ({type(error).__name__})")
+        raise ConfigError("--engine ray needs Ray: `pip install 'ray[data]'`, or leave --engine local") from None
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # outcomes tell what went wrong
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray would report to its makers
+    try:
+        ray.init(
+            address=address,
+            ignore_reinit_error=True,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+        )
+    except ConnectionError:
+        raise ConfigError(f"no Ray cluster answers at {address}; `ray start --head` starts one") from None
+    resources = ray.cluster_resources()
+    gpus = ray_gpus(device, resources, gpus_per_worker)
+    room = min(resources.get("CPU", 1), resources["GPU"] / gpus if gpus else math.inf)
+    size = min(workers or max(1, int(room)), len(jobs))
+    with tempfile.TemporaryDirectory(dir=_locks(jobs[0].file.resolve().parent)) as tries:
+        rows = ray.data.from_items(
+            [{"job": job._replace(file=job.file.resolve())} for job in jobs], override_num_blocks=len(jobs)
+        )
+        pool = ray.data.ActorPoolStrategy(size=size, max_tasks_in_flight_per_actor=1)
+        worker: Any = _RayWorker  # Ray's types know no classes here
+        done = rows.map(worker, fn_constructor_args=(Path(tries),), compute=pool, num_cpus=1, num_gpus=gpus)
+        done.context.execution_no_progress_timeout_s = -1  # a long video may take hours
+        done.context.enable_progress_bars = done.context.print_on_execution_start = False
+        for batch in done.iter_batches(batch_size=None, prefetch_batches=0):
+            for outcome in batch["outcome"]:
+                if isinstance(outcome, CmhkfError):
+                    raise outcome
+                yield outcome
 
 
-def ray_gpus(device: str, resources: Mapping[str, float]) -> int:
-    """How many GPUs one task requests of a cluster: Ray hides the GPUs from a task that requests none.
+class _RayWorker:
+    """An actor of a Ray cluster. It loads the model once.
 
-    Raises ConfigError: a GPU is wanted and the cluster has none, or one by its number, which Ray gives out itself.
+    Ray starts an actor that ended anew, on another node if need be, and gives it the same video again, without end.
+    So each try is noted in a folder, and after a few the video is given up.
     """
-    has_gpu = resources.get("GPU", 0) >= 1
+
+    def __init__(self, tries: Path) -> None:
+        self._tries = tries
+
+    def __call__(self, row: dict[str, Job]) -> dict[str, Outcome | CmhkfError]:
+        """What became of a video, or why the model cannot be loaded."""
+        job = row["job"]
+        tries = self._tries / job.file.name
+        with tries.open("a") as file:
+            file.write("x")
+        if tries.stat().st_size > TRIES:
+            return {"outcome": Outcome(job.video, error=ENDED)}
+        try:
+            return {"outcome": _one(job, threads=1)}
+        except CmhkfError as error:
+            return {"outcome": error}
+
+
+def ray_gpus(device: str, resources: Mapping[str, float], share: float | None = None) -> float:
+    """How many GPUs one worker requests of a cluster, `share` where it is given: Ray hides the GPUs from others.
+
+    Raises ConfigError: GPUs are wanted that the cluster has not, or one by its number, which Ray gives out itself.
+    """
+    n_gpus = resources.get("GPU", 0)
     if device not in ("auto", "cpu", "cuda"):
         raise ConfigError(f"device is {device!r}; with --engine ray choose auto, cpu or cuda: Ray picks the GPU")
-    if device == "cuda" and not has_gpu:
+    if device == "cuda" and n_gpus < 1:
         raise ConfigError("device is 'cuda', but the Ray cluster has no GPU; choose auto or cpu")
-    return int(has_gpu and device != "cpu")
+    if share is None:
+        return int(n_gpus >= 1 and device != "cpu")
+    if share > n_gpus:
+        raise ConfigError(f"--gpus-per-worker is {share:g}, but the Ray cluster has {n_gpus:g} GPUs")
+    return share
 
 
 @lru_cache(maxsize=1)
@@ -276,8 +342,7 @@ def _made(
     sha256 = sha256_of(video)
     made = Made(sha256, analyzer.recipe_hash, analyzer.model_id, analyzer.classes)
     out = job.file.parent
-    (out / LOCKS).mkdir(exist_ok=True)
-    with FileLock(out / LOCKS / sha256):
+    with FileLock(_locks(out) / sha256):
         file, analysis = _results(out).find(made, job.file) or (None, None)
         if file and analysis and (file, analysis.clip.path) == (job.file, job.place):
             return analysis, True

@@ -14,11 +14,17 @@ CONFIG = ModelConfig(classes=CLASSES, dim=16, video_dim=4, semantic_dim=4, audio
 
 
 class Noted(Analyzer):
-    """`NOTES` names the file of notes, `DELAY_S` how long each takes; those named "ends" and "faulty" do so."""
+    """`NOTES` names the file of notes, `DELAY_S` how long each takes; those named "ends" and "faulty" do so.
+
+    A clip is held for as long as a file `hold-NAME` lies beside the notes.
+    """
 
     def analyze(self, clip, on_progress=None):
-        with Path(os.environ["NOTES"]).open("a") as notes:
+        file = Path(os.environ["NOTES"])
+        with file.open("a") as notes:
             notes.write(f"{clip.name}\n")
+        while file.with_name(f"hold-{clip.name}").exists():
+            time.sleep(0.02)
         if clip.name.startswith("ends"):
             os._exit(9)
         if clip.name.startswith("faulty"):

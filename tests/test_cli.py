@@ -160,6 +160,7 @@ def test_analyze_does_the_good_ones_and_names_the_bad(cmhkf, folder, tmp_path):
         (["analyze", "README.md", "--out", "out", "--engine", "cloud"], "cloud"),
         (["analyze", "README.md", "--out", "s3://bucket/out"], "is a URL; it must be a local folder"),
         (["analyze", "README.md", "--out", "out", "--model", "nonsense"], "neither a preset"),
+        (["analyze", "README.md", "--out", "out", "--address", "auto"], "are for --engine ray"),
     ],
 )
 def test_bad_usage_exits_2_and_says_why(cmhkf, arguments, message, tmp_path):

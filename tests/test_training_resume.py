@@ -136,6 +136,9 @@ def test_ray_tasks_ask_for_a_gpu_where_there_is_one():
     gpus, none = {"CPU": 8.0, "GPU": 2.0}, {"CPU": 8.0}
     assert ray_gpus("auto", gpus) == ray_gpus("cuda", gpus) == 1
     assert ray_gpus("cpu", gpus) == ray_gpus("auto", none) == 0
+    assert ray_gpus("auto", gpus, 0.25) == 0.25
+    with pytest.raises(ConfigError, match="--gpus-per-worker is 1, but the Ray cluster has 0 GPUs"):
+        ray_gpus("auto", none, 1)
     with pytest.raises(ConfigError, match="the Ray cluster has no GPU"):
         ray_gpus("cuda", none)
     with pytest.raises(ConfigError, match="device is 'cuda:1'; with --engine ray choose auto, cpu or cuda"):

@@ -41,9 +41,15 @@ def analyze(
     ],
     model: Annotated[str, typer.Option(help="a preset, a checkpoint file, or hf:owner/repo")] = "demo",
     engine: Annotated[Engine, typer.Option(help="this machine, or a Ray cluster")] = Engine.local,
-    workers: Annotated[int, typer.Option(min=1, help="processes of the local engine")] = 1,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="processes; by default one, with ray as many as there is room for")
+    ] = None,
     threshold: Annotated[float, typer.Option(min=0, max=1, help="for the summary's segments")] = 0.5,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N; with ray, of each node")] = "auto",
+    address: Annotated[str | None, typer.Option(help="of the Ray cluster; auto: the one of this machine")] = None,
+    gpus_per_worker: Annotated[
+        float | None, typer.Option(min=0, max=1, help="share of a GPU for each worker on Ray; by default a whole one")
+    ] = None,
 ) -> None:
     """Analyse videos: one Analysis file each, and tables of all. What the folder holds already is not made again."""
     from cmhkf.batch import Outcome, analyze_many
@@ -56,8 +62,9 @@ def analyze(
     make_folder(out)
     outcomes: list[Outcome] = []
     with tqdm(total=len(found), unit="clip", file=sys.stderr, disable=None) as clips, _StageBar() as bar:
+        on_ray = {"address": address, "gpus_per_worker": gpus_per_worker}
         how = {"engine": engine.value, "workers": workers, "device": device, "on_progress": bar.show}
-        for outcome in analyze_many(found, out, model=model, threshold=threshold, **how):
+        for outcome in analyze_many(found, out, model=model, threshold=threshold, **how, **on_ray):
             outcomes.append(outcome)
             clips.update()
             if outcome.error:

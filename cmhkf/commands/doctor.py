@@ -46,7 +46,7 @@ def examine() -> list[Check]:
         _try("demo checkpoint", _demo_checkpoint, ""),
         _try("CLIP ViT-B/16", _clip, ""),
         _try("VGGish", _vggish, ""),
-        _try("Ray (optional)", lambda: f"ray {version('ray')}", "`pip install ray` for `analyze --engine ray`"),
+        _try("Ray (optional)", lambda: f"ray {version('ray')}", "`pip install 'ray[data]'` for `analyze --engine ray`"),
     ]
 
 
