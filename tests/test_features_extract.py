@@ -1,6 +1,7 @@
 """Features: rows from a streaming decode, cached under the recipe, with sound that may be missing or silent."""
 
 import time
+import tracemalloc
 from dataclasses import replace
 from itertools import takewhile
 
@@ -52,6 +53,23 @@ def test_rows_follow_pictures_and_sound(clips):
     np.testing.assert_allclose(features.audio_level_db[3:], 20 * np.log10(rms), atol=0.5)
     assert (features.audio_state, set(features.cues)) == ("heard", {"brightness", "loud"})
     assert {step.stage for step in progress} == {"pictures"}
+
+
+def test_wide_rows_do_not_wait_in_memory(clips):
+    class Wide(MeanColour):
+        block = 1
+
+        def encode(self, frames, inner=slice(None)):
+            rows = super().encode(frames, inner)
+            return replace(rows, video=np.tile(rows.video, 1 << 19))  # 8 MB
+
+    tracemalloc.start()
+    features, _ = run(clips["mute"], replace(fake_encoders(), video=Wide()))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert features.video.nbytes == 6 * (8 << 20)
+    assert peak < features.video.nbytes / 2
+    np.testing.assert_array_equal(features.video[:, -4:], run(clips["mute"])[0].video)
 
 
 def test_rows_do_not_depend_on_batches_or_blocks(clips, monkeypatch):

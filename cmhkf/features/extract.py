@@ -1,9 +1,8 @@
 """A clip's rows: what the encoders say about each snippet, made once and cached under the recipe's hash.
 
 Data flow: frames stream out of a child process snippet by snippet, go through the video encoder in small blocks and
-are forgotten, and the audio streams out of another in step with them. Only the rows stay, so memory grows by rows and
-not by frames. Where a snippet ends is known beforehand on the 24 fps grid alone; on the native grid the audio comes
-after the frames.
+are forgotten, and the audio streams out of another in step with them. Only the rows stay, those of the video in a file.
+Where a snippet ends is known beforehand on the 24 fps grid alone; on the native grid the audio comes after the frames.
 
 While the frames come, whoever asks for `Part`s is shown the rows that are complete, window by window.
 """
@@ -15,9 +14,10 @@ import logging
 import math
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import NamedTuple
 
 import numpy as np
@@ -230,13 +230,14 @@ def extract_crops(
     heard = _Heard(foreseen.n_snippets) if listener and foreseen else None
     hearing = _hear(clip, listener, foreseen, heard) if listener and foreseen and heard else iter(())
     stream = SnippetStream(clip, sampling, grid=recipe.grid)
-    rows: list[list[VideoRows]] = [[] for _ in crops]
+    rows = [_Spool() for _ in crops]
     growth = _Growth() if parts and foreseen else None
     done = 0
     yield Progress("pictures", 0.0, clip.duration_s)
     for frames, inner in blocks(stream, encoders.video.block, encoders.video.context):
-        for crop, held in zip(crops, rows, strict=True):
-            held.append(encoders.video.encode(cut_crop(frames, crop, cropped) if cropped else frames, inner))
+        made = [encoders.video.encode(cut_crop(frames, crop, cropped) if cropped else frames, inner) for crop in crops]
+        for held, new in zip(rows, made, strict=True):
+            held.add(new)
         done += len(frames[inner])
         done_s = done * float(SNIPPET_FRAMES / GRID_RATE)
         yield Progress("pictures", done_s, max(clip.duration_s, done_s))
@@ -248,15 +249,15 @@ def extract_crops(
                 line = _line_of(len(seen.video))
                 audio = _audio_of(clip, heard, line, first=first)
                 yield Part(first, _features(clip, line, recipe, seen, audio, ()))
-            growth.add(rows[0][-1])  # shown with the next ones, for they may be the last
+            growth.add(made[0])  # shown with the next ones, for they may be the last
     timeline = stream.timeline
     if listener and (heard is None or heard.n_snippets < timeline.n_snippets):
         heard = _Heard(timeline.n_snippets)
         hearing = _hear(clip, listener, timeline, heard)
     yield from hearing
     audio = _audio_of(clip, heard, timeline)
-    for seen in rows:
-        yield _features(clip, timeline, recipe, _joined(seen), audio, joined((*stream.unseen, *audio.unheard)))
+    for held in rows:
+        yield _features(clip, timeline, recipe, held.joined(), audio, joined((*stream.unseen, *audio.unheard)))
 
 
 def _features(
@@ -296,6 +297,27 @@ def _joined(rows: Sequence[VideoRows]) -> VideoRows:
 
 def _cut(rows: VideoRows, part: slice) -> VideoRows:
     return VideoRows(rows.video[part], rows.semantic[part], {name: cue[part] for name, cue in rows.cues.items()})
+
+
+class _Spool:
+    """The rows of a clip while they come: what grows with its length and is wide waits in a nameless file."""
+
+    def __init__(self) -> None:
+        self._file = TemporaryFile()  # noqa: SIM115 (closed once it is mapped)
+        self._narrow: list[VideoRows] = []
+
+    def add(self, rows: VideoRows) -> None:
+        """Take the next rows."""
+        self._file.write(rows.video.tobytes())
+        self._shape = rows.video.shape[1:]
+        self._narrow.append(replace(rows, video=np.empty((len(rows.video), 0), rows.video.dtype)))
+
+    def joined(self) -> VideoRows:
+        """All of them, those of the video to be read from the file."""
+        rows = _joined(self._narrow)
+        with self._file:
+            video = np.memmap(self._file, rows.video.dtype, "c", shape=(len(rows.video), *self._shape))
+        return replace(rows, video=np.asarray(video))
 
 
 class _Growth:
