@@ -132,7 +132,7 @@ def adapt(site, out, *options, model=None):
 
 
 def test_a_model_learns_what_was_decided_and_its_card_says_so(site, tmp_path):
-    adapt(site, tmp_path, *sets("train.epochs=30", "train.lr=1e-2", "train.seed=1"))
+    adapt(site, tmp_path, *sets("train.epochs=60", "train.lr=1e-2", "train.seed=1"))
     start, got = load_checkpoint(site / "start.safetensors"), load_checkpoint(tmp_path / "model.safetensors")
     assert (got.name, got.config, got.recipe) == ("start-adapted", start.config, start.recipe)
     assert got.provenance["started from"] == {"name": "start", "sha256": start.sha256}
@@ -160,7 +160,7 @@ def test_a_model_learns_what_was_decided_and_its_card_says_so(site, tmp_path):
     assert confirmed_told.endswith("6 of 6 after")
     assert dismissed_told.endswith("0 of 6 after")
     assert f"{sum(before[0] >= 0.5)} of 6 before" in confirmed_told
-    assert len(table_of(tmp_path / "training.csv")) == 30
+    assert len(table_of(tmp_path / "training.csv")) == 60
 
 
 def held_labels(site):

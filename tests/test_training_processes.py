@@ -30,6 +30,7 @@ def losses_of(out):
     return torch.tensor([[float(row[name]) for name in PARTS] for row in table_of(out / "training.csv")])
 
 
+@pytest.mark.slow
 def test_two_processes_see_the_double_batch(torchrun, tmp_path):
     """Modality dropout too, a last step of one sample, shares without sound, and texts that learn."""
     done = torchrun(Path(__file__).with_name("train_together.py"), tmp_path)
@@ -43,6 +44,7 @@ def test_two_processes_see_the_double_batch(torchrun, tmp_path):
     assert first["drawn"] == alone["drawn"] != second["drawn"]
 
 
+@pytest.mark.slow
 def test_an_error_in_one_process_ends_all(torchrun, tmp_path):
     done = torchrun(Path(__file__).with_name("train_together.py"), tmp_path, "spoilt")
     assert done.returncode != 0
