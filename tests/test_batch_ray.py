@@ -81,7 +81,7 @@ def test_workers_read_and_fill_the_cache_of_features(clips, tmp_path, notes, clu
         assert after[sha256][1] > used_ns
 
 
-def test_a_model_that_cannot_be_loaded_and_a_missing_cluster_are_told(clips, tmp_path, cluster):  # noqa: F811
+def test_a_model_that_cannot_be_loaded_is_told_as_here(clips, tmp_path, cluster):  # noqa: F811
     cluster.add_node(num_cpus=1)
     options = {"model": "nonsense", "engine": "ray"}
     with pytest.raises(CheckpointError, match=r"^'nonsense' is neither a preset .* nor a checkpoint file$"):
