@@ -16,36 +16,29 @@ export function makePen(canvas) {
       ? Math.max(scene.curves.duration_s, i * scene.curves.snippet_s)
       : (i + 1) * scene.curves.snippet_s;
 
-  // A stepped line of the snippets [from, to); where many snippets share a pixel, from their least to their greatest.
-  function line(values, lane, toShare, { style, width, dash = [], from = 0, to = values.length }) {
+  // A stepped line of the snippets [from, to), in columns of a pixel: each from the least to the greatest in it. Not as
+  // a path: stroking the zigzag of a long clip takes some seventy times as long.
+  function line(values, lane, toShare, { style, width, dash = [1, 0], from = 0, to = values.length }) {
     const { curves, view } = scene;
     const y = (value) => lane.top + lane.height * (1 - clamp(toShare(value), 0, 1));
     const inView = view.map((time) => snippetAt(curves, time));
     const [first, last] = [Math.max(inView[0], from), Math.min(inView[1], to - 1)];
     if (first > last) return;
-    const perPx = (last - first + 1) / scene.width;
-    pen.beginPath();
-    if (perPx <= 1)
-      for (let i = first; i <= last; i++) {
-        pen.lineTo(x(i * curves.snippet_s), y(values[i]));
-        pen.lineTo(x(endOf(i)), y(values[i]));
+    const [on, off] = dash;
+    const end = Math.min(scene.width, x(endOf(last)));
+    let [i, before] = [first, values[first]];
+    pen.fillStyle = style;
+    for (let px = Math.max(0, Math.floor(x(first * curves.snippet_s))); px < end; px++) {
+      let [low, high] = [before, before];
+      for (; i <= last && x(i * curves.snippet_s) < px + 1; i++) {
+        before = values[i];
+        low = Math.min(low, before);
+        high = Math.max(high, before);
       }
-    else
-      for (let i = first; i <= last; ) {
-        const px = Math.floor(x(i * curves.snippet_s));
-        const entry = y(values[i]);
-        let [low, high] = [values[i], values[i]];
-        for (; i <= last && Math.floor(x(i * curves.snippet_s)) === px; i++) {
-          low = Math.min(low, values[i]);
-          high = Math.max(high, values[i]);
-        }
-        for (const at of [entry, y(low), y(high), y(values[i - 1])]) pen.lineTo(px, at);
-      }
-    pen.strokeStyle = style;
-    pen.lineWidth = width;
-    pen.setLineDash(dash);
-    pen.stroke();
-    pen.setLineDash([]);
+      if (px % (on + off) >= on) continue;
+      const top = y(high) - width / 2;
+      pen.fillRect(px, top, 1, y(low) + width / 2 - top);
+    }
   }
 
   function bands(spans, lane, style, least = 1) {
