@@ -43,7 +43,7 @@ check-js:
 
 bench: setup
 	$(BIN)/python benchmarks/physical_limit.py
-	$(BIN)/python benchmarks/device_check.py
+	$(BIN)/python benchmarks/gpu_check.py
 
 # The browser tests drive Debian's Chromium; without it they are skipped and say so.
 browser:

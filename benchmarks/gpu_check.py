@@ -1,6 +1,7 @@
-"""Whether a device computes what a CPU does: golden rows of the demo's networks, the model, and training.
+"""Whether a device computes what a CPU does, and how fast: the demo's networks by golden rows, the model, training,
+VGGish, and the presets that need no checkpoint of one's own on an example clip, CLIP and VGGish with random weights.
 
-    python benchmarks/device_check.py [auto | cpu | cuda | cuda:N]
+    python benchmarks/gpu_check.py [auto | cpu | cuda | cuda:N]
 
 Needs torch, numpy and safetensors; what needs more says so and is left out. Exit code 1: something is wrong.
 """
@@ -31,6 +32,7 @@ from cmhkf.training.fit import fit
 
 LOGITS_WITHIN, LOSS_WITHIN = 0.02, 0.01  # of a CPU's in float32: convolutions may run in TF32
 BF16_LOGITS_WITHIN = 0.25
+SCORES_WITHIN, COSINE = 0.1, 0.99  # of a CPU's, each in its usual number format
 WINDOWS, SNIPPETS, CLASSES, WIDTH, AUDIO = 16, 256, 7, 512, 128
 
 
@@ -42,7 +44,7 @@ def main() -> int:
     print(f"torch {torch.__version__}, device {device} ({kind}), encoders usually in {usual}")
     print(f"{'what':44} {'seconds':>8}  result")
     wrong = 0
-    for check in (golden(device), forward(device), training(device)):
+    for check in (golden(device), forward(device), training(device), presets(device)):
         begun = time.perf_counter()
         for what, right, told in check:
             verdict = "not run" if right is None else "right" if right else "WRONG"
@@ -128,6 +130,41 @@ def _loss(device: str, precision: str) -> float:
     model = build_model(replace(ModelConfig(), classes=("normal", "fight", "fire")))
     config = TrainConfig(epochs=3, batch_size=4, lr=1e-5, milestones=(), drop_audio=0.0, precision=precision)  # type: ignore[arg-type]
     return fit(model, FixedTexts(text), samples, config, device=device).log[-1].total
+
+
+def presets(device: str) -> Iterator[Line]:
+    """An example clip from file to scores, how fast its frames are encoded, and VGGish on noise; beside a CPU's."""
+    try:
+        from analyze import EXAMPLE, make_weights
+
+        from cmhkf.analyzer import load
+        from cmhkf.encoders.vggish import load_vggish
+        from cmhkf.features.extract import blocks
+        from cmhkf.media.clip import SnippetStream, probe
+    except ModuleNotFoundError as error:
+        yield "presets", None, f"package {error.name} is missing"
+        return
+    with TemporaryDirectory() as folder:
+        weights = {name: Path(folder) / name for name in ("CMHKF_CLIP_WEIGHTS", "CMHKF_VGGISH_WEIGHTS")}
+        make_weights(*weights.values())
+        os.environ |= {name: str(path) for name, path in weights.items()}
+        clip = probe(EXAMPLE)
+        for spec in ("demo", "zero-shot"):
+            cpus, analyzer = load(spec, device="cpu"), load(spec, device=device)
+            cpus.cache_dir, analyzer.cache_dir = Path(folder) / "cpu", Path(folder) / "other"
+            apart = float(np.abs(analyzer.analyze(clip).scores - cpus.analyze(clip).scores).max())
+            video = analyzer.encoders.video
+            snippets = list(SnippetStream(clip, video.sampling, grid="24fps"))
+            begun = time.perf_counter()
+            for frames, inner in blocks(snippets, video.block, video.context):
+                video.encode(frames, inner)
+            speed = clip.duration_s / (time.perf_counter() - begun)
+            told = f"scores within {apart:.1e}; frames to rows alone {speed:.2f} x real time"
+            yield f"preset {spec}, file to scores", apart <= SCORES_WITHIN, told
+        noise = np.random.default_rng(0).standard_normal(5 * 16000).astype(np.float32) / 8
+        rows = [load_vggish(device=place).encode(noise, 0.0, np.arange(1.0, 5.0)).audio for place in ("cpu", device)]
+        cosine = min(float(a @ b / np.linalg.norm(a) / np.linalg.norm(b)) for a, b in zip(*rows, strict=True))
+        yield "VGGish, float32", cosine >= COSINE, f"cosine {cosine:.5f} or more"
 
 
 if __name__ == "__main__":
