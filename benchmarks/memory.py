@@ -4,8 +4,8 @@
 
 Each clip is 1920x1080 H.264 with sound and made here; every ten minutes of it begin with a few moving seconds and are
 still for the rest, so that hours are done in minutes. `python -m cmhkf analyze` looks at it with the demo preset and an
-empty data home; meanwhile the memory of all its processes is added up, shared pages once (PSS). Exit code 1: a peak
-lies further from the first one than 15 %. Linux alone.
+empty data home; the highest resident memory of each of its processes, as the kernel notes it, is added up. Exit code 1:
+a sum lies further from the first one than 15 %. Linux alone.
 """
 
 import argparse
@@ -51,7 +51,7 @@ def measure(clip: Path, work: Path) -> tuple[float, float]:
     peak, begun = 0, time.perf_counter()
     with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL) as process:
         while process.poll() is None:
-            peak = max(peak, sum(map(memory_bytes, family(process.pid))))
+            peak = max(peak, sum(map(highest_bytes, family(process.pid))))
             time.sleep(EVERY_S)
     if process.returncode:
         sys.exit(f"the analysis of {clip.name} failed")
@@ -67,11 +67,11 @@ def family(pid: int) -> Iterator[int]:
                 yield from family(int(child))
 
 
-def memory_bytes(pid: int) -> int:
-    """What a process holds, of shared pages its share (PSS); 0 when it has ended."""
+def highest_bytes(pid: int) -> int:
+    """The most that a process held in memory so far; 0 when it has ended."""
     with suppress(OSError):
-        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-            if line.startswith("Pss:"):
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
                 return int(line.split()[1]) * 1024
     return 0
 

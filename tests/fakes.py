@@ -25,7 +25,8 @@ from cmhkf.timeline import SNIPPET_FRAMES, Timeline, n_snippets_of
 class FakeAnalyzer:
     """Flagged at 20 % and 70 % of every clip, a near miss at 45 %; 10 steps of `delay_s` each.
 
-    With `grows`, each step but the first tells what is known of so much of the clip; half of that is final.
+    With `grows`, each step but the first tells what is known of so much of the clip; half of that is final. After
+    the i-th it waits as long as there is a file `grows / f"hold{i}"`.
     """
 
     recipe = RECIPE
@@ -39,7 +40,7 @@ class FakeAnalyzer:
         delay_s: float = 0.0,
         error: Exception | None = None,
         model_id: str = "fake",
-        grows: bool = False,
+        grows: Path | None = None,
     ) -> None:
         self.model_id = model_id
         self.grows = grows
@@ -60,6 +61,9 @@ class FakeAnalyzer:
                 yield Progress("pictures" if i < 7 else "sound", i / 10 * clip.duration_s, clip.duration_s, "made up")
                 if growing and self.grows and (n := i * whole.n_snippets // 10):
                     yield Growing(beginning(whole, n), n // 2)
+                while self.grows and (self.grows / f"hold{i}").exists():
+                    time.sleep(0.05)
+                    yield Progress("pictures", i / 10 * clip.duration_s, clip.duration_s)
         except GeneratorExit:
             self.closed_early += 1
             raise

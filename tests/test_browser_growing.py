@@ -8,6 +8,7 @@ from fakes import make_video
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
+HELD = (5, 9)  # the steps after which it waits
 SECONDS = 40  # 60 snippets, of which each of ten steps tells 6 more; half of what is told is final
 GROWING = ".rv[data-view='clip'][data-work='growing']"
 # The share of the columns of a stretch [from, to) of the clip in which the score is drawn.
@@ -38,10 +39,15 @@ DRAWN = """([from, to]) => {
 
 
 class Slow(Server):
-    """Its analyzer takes its time, and tells what is known so far."""
+    """Its analyzer tells what is known so far, and waits after half of its steps and before the last."""
 
     def environment(self):
-        return {**super().environment(), "CMHKF_FAKE_DELAY_S": "0.9", "CMHKF_FAKE_GROWS": "1"}
+        return {**super().environment(), "CMHKF_FAKE_GROWS": str(self.home)}
+
+    def go_on(self, step=None):
+        """Let it go on, from one of both places or to its end."""
+        for held in (step,) if step else HELD:
+            (self.home / f"hold{held}").unlink(missing_ok=True)
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +61,8 @@ def grows(browser, slow, tmp_path, request):
     pages = []
 
     def open_page(width=1440, height=900, theme="light"):
+        for step in HELD:
+            (slow.home / f"hold{step}").touch()
         made = Watched(browser, slow, width, height)
         pages.append(made)
         made.goto(f"{slow.url}?__theme={theme}")
@@ -64,6 +72,7 @@ def grows(browser, slow, tmp_path, request):
         return made
 
     yield open_page
+    slow.go_on()
     for made in pages:
         made.end()
 
@@ -83,7 +92,7 @@ def files_of(server):
     return {path for folder in ("curves", "analyses") for path in (server.home / folder).iterdir()}
 
 
-def test_a_curve_grows_and_becomes_final(grows):
+def test_a_curve_grows_and_becomes_final(grows, slow):
     page = grows()
     first = final_until(page)
     assert re.fullmatch(
@@ -93,9 +102,12 @@ def test_a_curve_grows_and_becomes_final(grows):
     assert drawn(page, 0, 1) > 0.95
     assert drawn(page, 30, 40) == 0  # not read yet
     assert 0.3 < drawn(page, first + 1, first + 4) < 0.85  # dashed
+    slow.go_on(5)
     page.wait_for_function("document.querySelectorAll('.rv-flagged tr').length === 2")
+    page.wait_for_function(f"document.querySelector('.rv-count').textContent.includes('final until 00:18')")
     assert final_until(page) > first
     assert drawn(page, first - 2, first + 1) > 0.95  # was dashed before
+    slow.go_on()
     page.wait_result()
     assert "left" in page.inner_text(".rv-count")
     assert drawn(page, 0, 40) > 0.95
@@ -116,7 +128,7 @@ def test_the_readout_and_the_legend_say_what_is_provisional(grows):
     assert readout(39.5).split("\n")[1:] == ["not read yet"]
 
 
-def test_segments_are_walked_and_cut_but_not_decided(grows):
+def test_segments_are_walked_and_cut_but_not_decided(grows, slow):
     page = grows()
     press(page, "n")
     page.wait_time(page.starts()[0])
@@ -135,16 +147,18 @@ def test_segments_are_walked_and_cut_but_not_decided(grows):
     page.evaluate("document.activeElement.blur()")
     press(page, "z")
     view = page.evaluate("document.querySelector('.rv-field').dataset.to")
+    slow.go_on()
     page.wait_result()
     assert page.evaluate("document.querySelector('.rv-field').dataset.to") == view  # what was zoomed to stays
     press(page, "c")
     wait_ack(page, "Confirmed")
 
 
-def test_a_clip_is_shown_as_far_as_it_is_known_after_a_reload(grows):
+def test_a_clip_is_shown_as_far_as_it_is_known_after_a_reload(grows, slow):
     page = grows()
     page.reload()
     page.wait_for_selector(f"{GROWING} .rv-flagged tr")
+    slow.go_on()
     page.wait_result()
 
 

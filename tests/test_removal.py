@@ -168,7 +168,7 @@ def test_a_preview_under_way_does_not_come_back(page, files, tmp_path, state):
 
 def test_a_clip_removed_while_its_curve_grows_leaves_nothing(tmp_path, files):
     home = tmp_path / "home"
-    page = Page(open_workspace(home, FakeAnalyzer(grows=True, delay_s=0.1)))
+    page = Page(open_workspace(home, FakeAnalyzer(grows=home, delay_s=0.1)))
     sha256 = brought(page.workspace, files[0], NAME)
     job = page.workspace.analyse(sha256)
     until(lambda: job.grown > 1)
