@@ -26,7 +26,7 @@ class FakeAnalyzer:
     """Flagged at 20 % and 70 % of every clip, a near miss at 45 %; 10 steps of `delay_s` each.
 
     With `grows`, each step but the first tells what is known of so much of the clip; half of that is final. After
-    the i-th it waits as long as there is a file `grows / f"hold{i}"`.
+    the i-th it waits as long as there is a file `grows / f"{clip.name}.hold{i}"`.
     """
 
     recipe = RECIPE
@@ -61,7 +61,7 @@ class FakeAnalyzer:
                 yield Progress("pictures" if i < 7 else "sound", i / 10 * clip.duration_s, clip.duration_s, "made up")
                 if growing and self.grows and (n := i * whole.n_snippets // 10):
                     yield Growing(beginning(whole, n), n // 2)
-                while self.grows and (self.grows / f"hold{i}").exists():
+                while self.grows and (self.grows / f"{clip.name}.hold{i}").exists():
                     time.sleep(0.05)
                     yield Progress("pictures", i / 10 * clip.duration_s, clip.duration_s)
         except GeneratorExit:
@@ -215,9 +215,10 @@ def file_at(url) -> Path:
 
 
 def make_video(path, *, seconds=4, size="192x108", rate=24, sound=True, codec="libx264", options=()):
-    """A moving test picture with a tone, written by ffmpeg."""
+    """A moving test picture with a tone, written by ffmpeg; its name is in it, so that no other has its content."""
     tone = ["-f lavfi -i", f"sine=440:duration={seconds}", "-c:a aac"] if sound else []
     picture = f"testsrc2=size={size}:rate={rate}:duration={seconds}"
     codec = "-c:v libx264 -preset ultrafast" if codec == "libx264" else f"-c:v {codec}"
-    ffmpeg("-f lavfi -i", picture, *tone, codec, "-pix_fmt yuv420p -g 24", *options, path)
+    title = ["-metadata", f"title={path.name}"]
+    ffmpeg("-f lavfi -i", picture, *tone, codec, "-pix_fmt yuv420p -g 24", *title, *options, path)
     return path
