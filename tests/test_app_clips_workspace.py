@@ -82,7 +82,7 @@ def test_cancel_really_stops_and_the_clip_stays(workspace, handlers, analyzer, c
 
 @pytest.mark.parametrize("end", ["done", "failed", "cancelled"])
 def test_curves_grow_while_a_clip_is_read_and_leave_nothing(workspace, handlers, analyzer, clip_file, end):
-    analyzer.grows, analyzer.delay_s = True, 0.05
+    analyzer.grows, analyzer.delay_s = clip_file.parent, 0.05
     analyzer.error = CmhkfError("no more") if end == "failed" else None
     clip = brought(workspace, clip_file)
     before = {path for path in workspace.settings.home.rglob("*") if path.is_file()}
@@ -143,7 +143,7 @@ def test_playable_clips_are_served_as_they_are_unless_the_browser_says_no(worksp
 
 
 def test_scripts_are_told_what_is_known_before_the_end(page, analyzer, clip_file):
-    analyzer.grows, analyzer.delay_s = True, 0.15
+    analyzer.grows, analyzer.delay_s = clip_file.parent, 0.15
     upload = uploaded("a.mp4", clip_file.read_bytes())
     *updates, answer = (told for told in Api(page).analyze(str(upload), None, 0.5) if "analysis_id" in told)
     assert len(updates) > 2
