@@ -135,11 +135,11 @@ def _loss(device: str, precision: str) -> float:
 def presets(device: str) -> Iterator[Line]:
     """An example clip from file to scores, how fast its frames are encoded, and VGGish on noise; beside a CPU's."""
     try:
-        from analyze import EXAMPLE, make_weights
+        from analyze import make_weights
+        from physical_limit import EXAMPLE, encoding_s
 
         from cmhkf.analyzer import load
         from cmhkf.encoders.vggish import load_vggish
-        from cmhkf.features.extract import blocks
         from cmhkf.media.clip import SnippetStream, probe
     except ModuleNotFoundError as error:
         yield "presets", None, f"package {error.name} is missing"
@@ -155,10 +155,7 @@ def presets(device: str) -> Iterator[Line]:
             apart = float(np.abs(analyzer.analyze(clip).scores - cpus.analyze(clip).scores).max())
             video = analyzer.encoders.video
             snippets = list(SnippetStream(clip, video.sampling, grid="24fps"))
-            begun = time.perf_counter()
-            for frames, inner in blocks(snippets, video.block, video.context):
-                video.encode(frames, inner)
-            speed = clip.duration_s / (time.perf_counter() - begun)
+            speed = clip.duration_s / encoding_s(snippets, video)
             told = f"scores within {apart:.1e}; frames to rows alone {speed:.2f} x real time"
             yield f"preset {spec}, file to scores", apart <= SCORES_WITHIN, told
         noise = np.random.default_rng(0).standard_normal(5 * 16000).astype(np.float32) / 8

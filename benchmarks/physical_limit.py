@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from cmhkf.encoders.demo.load import load_demo
 from cmhkf.encoders.demo.video import DemoVideoEncoder
-from cmhkf.encoders.protocols import Encoders
+from cmhkf.encoders.protocols import Encoders, VideoEncoder
 from cmhkf.features.extract import blocks, extract
 from cmhkf.features.recipe import recipe_of
 from cmhkf.media.clip import Clip, SnippetStream, probe
@@ -96,15 +96,20 @@ def show(name: str, work: float, seconds: float, limit: float) -> None:
     print(f"{name:55} {work:7.1f} GFLOP {seconds * 1e3:8.1f} ms {speed:7.0f} GFLOP/s {speed / limit:6.0%}")
 
 
+def encoding_s(snippets: list[np.ndarray], video: VideoEncoder) -> float:
+    """The seconds that the frames of a clip take to become rows."""
+    start = time.perf_counter()
+    for frames, inner in blocks(snippets, video.block, video.context):
+        video.encode(frames, inner)
+    return time.perf_counter() - start
+
+
 def whole(clip: Clip, encoders: Encoders, work: float, limit: float) -> None:
     """Decoding alone, encoding alone, both as the program does them."""
     start = time.perf_counter()
     snippets = list(SnippetStream(clip, encoders.video.sampling, grid="24fps"))
     decode_s = time.perf_counter() - start
-    start = time.perf_counter()
-    for frames, inner in blocks(snippets, encoders.video.block, encoders.video.context):
-        encoders.video.encode(frames, inner)
-    encode_s = time.perf_counter() - start
+    encode_s = encoding_s(snippets, encoders.video)
     start = time.perf_counter()
     for _ in extract(clip, encoders, recipe_of(encoders, "24fps")):
         pass

@@ -227,8 +227,7 @@ def extract_crops(
     assert cropped or list(crops) == [CENTRE_CROP], "only a stretched frame has other crops"
     listener = encoders.audio if clip.has_audio else None
     foreseen = _foreseen(clip) if recipe.grid == "24fps" else None
-    heard = _Heard(foreseen.n_snippets) if listener and foreseen else None
-    hearing = _hear(clip, listener, foreseen, heard) if listener and foreseen and heard else iter(())
+    heard, hearing = _hear(clip, listener, foreseen) if listener and foreseen else (None, iter(()))
     stream = SnippetStream(clip, sampling, grid=recipe.grid)
     rows = [_Spool() for _ in crops]
     growth = _Growth() if parts and foreseen else None
@@ -252,8 +251,7 @@ def extract_crops(
             growth.add(made[0])  # shown with the next ones, for they may be the last
     timeline = stream.timeline
     if listener and (heard is None or heard.n_snippets < timeline.n_snippets):
-        heard = _Heard(timeline.n_snippets)
-        hearing = _hear(clip, listener, timeline, heard)
+        heard, hearing = _hear(clip, listener, timeline)
     yield from hearing
     audio = _audio_of(clip, heard, timeline)
     for held in rows:
@@ -423,7 +421,13 @@ def _audio_of(clip: Clip, heard: _Heard | None, line: Timeline, *, first: int | 
     return _Audio(AudioRows(rows.audio[part], cues), level, "heard", heard.unheard)
 
 
-def _hear(clip: Clip, encoder: AudioEncoder, timeline: Timeline, heard: _Heard) -> Iterator[Progress]:
+def _hear(clip: Clip, encoder: AudioEncoder, timeline: Timeline) -> tuple[_Heard, Iterator[Progress]]:
+    """What comes of listening to a clip's snippets, and the listening, a step for each block that is wanted."""
+    heard = _Heard(timeline.n_snippets)
+    return heard, _fill(heard, clip, encoder, timeline)
+
+
+def _fill(heard: _Heard, clip: Clip, encoder: AudioEncoder, timeline: Timeline) -> Iterator[Progress]:
     """Encode the audio track block by block, keeping only the context that the next rows look back at."""
     ends, lengths, rate = timeline.ends_s, timeline.ends_s - timeline.times_s, encoder.rate_hz
     buffer, start = np.zeros(0, np.float32), 0
