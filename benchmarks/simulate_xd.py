@@ -41,8 +41,8 @@ from scipy.signal import lfilter
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from cmhkf.classes import XD_CLASSES
 from cmhkf.datasets.annotations import Event, class_segments, ground_truth, read_xd, xd_labels
+from cmhkf.datasets.classes import XD_CLASSES
 from cmhkf.errors import DataError
 from cmhkf.features.extract import Features
 from cmhkf.features.make import claim

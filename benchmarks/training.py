@@ -33,7 +33,7 @@ from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from cmhkf.classes import XD_CLASSES
+from cmhkf.datasets.classes import XD_CLASSES
 from cmhkf.datasets.sets import Entry
 from cmhkf.encoders.clip import MODEL
 from cmhkf.features.folders import FeatureFolder

@@ -14,7 +14,7 @@ from app.clips.workspace import Workspace
 from app.settings import Settings
 from cmhkf import Analysis, CmhkfError
 from cmhkf.analysis import Growing
-from cmhkf.classes import XD_CLASSES
+from cmhkf.datasets.classes import XD_CLASSES
 from cmhkf.errors import DataError
 from cmhkf.home import data_home
 from cmhkf.media.clip import Clip

@@ -10,7 +10,7 @@ import av
 import numpy as np
 import pytest
 
-from cmhkf.classes import XD_CLASSES
+from cmhkf.datasets.classes import XD_CLASSES
 
 FOLDER = Path(__file__).parents[1] / "assets" / "examples"
 CLIPS = sorted(FOLDER.glob("*.mp4"))

@@ -11,9 +11,9 @@ from analyses import make_clip
 from feature_files import rows, write_npy
 
 from cmhkf.analyzer import Analyzer
-from cmhkf.classes import UCF_CLASSES, XD_CLASSES
 from cmhkf.commands.evaluate import evaluate
 from cmhkf.commands.import_vadclip import import_vadclip
+from cmhkf.datasets.classes import UCF_CLASSES, XD_CLASSES
 from cmhkf.encoders.clip import empty_clip
 from cmhkf.encoders.protocols import Encoders
 from cmhkf.errors import CheckpointError, ConfigError

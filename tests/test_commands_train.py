@@ -8,7 +8,7 @@ import torch
 from feature_files import RECIPE, write_npy, write_own
 from training_sets import invoke, sets, table_of
 
-from cmhkf.classes import UCF_CLASSES, XD_CLASSES
+from cmhkf.datasets.classes import UCF_CLASSES, XD_CLASSES
 from cmhkf.datasets.sets import open_dataset
 from cmhkf.errors import ConfigError, DataError, RecipeMismatch, WeightsError
 from cmhkf.metrics.frames import frame_ap

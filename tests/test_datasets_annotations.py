@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from cmhkf.classes import UCF_CLASSES, XD_CLASSES
 from cmhkf.datasets import annotations as data
 from cmhkf.datasets.annotations import AnnotatedVideo, DataError, Event
+from cmhkf.datasets.classes import UCF_CLASSES, XD_CLASSES
 
 RIOT, SHOOTING, NORMAL = "v=a__#1_label_B4-0-0", "Film.2003__#00-06_label_B2-G-0", "v=n__#1_label_A"
 

@@ -3,8 +3,8 @@
 import pytest
 from feature_files import write_npy
 
-from cmhkf.classes import UCF_CLASSES, XD_CLASSES
 from cmhkf.datasets.annotations import Event
+from cmhkf.datasets.classes import UCF_CLASSES, XD_CLASSES
 from cmhkf.datasets.sets import DATASETS, Entry, open_dataset, read_list
 from cmhkf.errors import ConfigError, DataError
 

@@ -5,7 +5,7 @@ import torch
 from fake_encoders import text_tower
 from open_clip.tokenizer import SimpleTokenizer
 
-from cmhkf.classes import UCF_CLASSES, XD_CLASSES
+from cmhkf.datasets.classes import UCF_CLASSES, XD_CLASSES
 from cmhkf.errors import ConfigError
 from cmhkf.model.texts import LearnablePrompts
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cmhkf.classes import UCF_CLASSES, XD_CLASSES
+from cmhkf.datasets.classes import UCF_CLASSES, XD_CLASSES
 from cmhkf.errors import DataError
 from cmhkf.features.folders import video_name
 from cmhkf.files import read_text

@@ -14,7 +14,6 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from cmhkf.classes import UCF_CLASSES, XD_CLASSES
 from cmhkf.datasets.annotations import (
     AnnotatedVideo,
     GroundTruth,
@@ -25,6 +24,7 @@ from cmhkf.datasets.annotations import (
     ucf_labels,
     xd_labels,
 )
+from cmhkf.datasets.classes import UCF_CLASSES, XD_CLASSES
 from cmhkf.errors import ConfigError, DataError
 from cmhkf.features.folders import FeatureFolder, split_name
 from cmhkf.files import read_text

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from cmhkf.analysis import Analysis
-from cmhkf.classes import UCF_CLASSES, XD_CLASSES
 from cmhkf.datasets.annotations import SLACK_FRAMES, XD_CODES, AnnotatedVideo, read_ucf, read_xd, xd_labels
+from cmhkf.datasets.classes import UCF_CLASSES, XD_CLASSES
 from cmhkf.errors import DataError, MediaError
 from cmhkf.features.folders import video_name
 from cmhkf.files import read_text

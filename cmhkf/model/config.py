@@ -7,7 +7,7 @@ in `docs/model.md`.
 from dataclasses import dataclass, field
 from typing import Literal
 
-from cmhkf.classes import UCF_CLASSES, XD_CLASSES
+from cmhkf.datasets.classes import UCF_CLASSES, XD_CLASSES
 from cmhkf.errors import ConfigError
 from cmhkf.settings import check_fields, check_least
 
