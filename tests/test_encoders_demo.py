@@ -19,6 +19,7 @@ from timm.data.imagenet_info import ImageNetInfo
 
 from cmhkf.encoders.demo import conse, i3d, shipped
 from cmhkf.encoders.demo import video as demo_video
+from cmhkf.encoders.demo.efficientnet import features_of, load_efficientnet
 from cmhkf.encoders.demo.load import load_demo
 from cmhkf.encoders.demo.minilm import MiniLM, load_minilm
 from cmhkf.encoders.demo.shipped import Shipped
@@ -97,6 +98,18 @@ def test_bfloat16_sees_what_float32_sees(photographs):
         fast, *_ = i3d.load_i3d("cpu", torch.bfloat16)(x.bfloat16())
     assert (exact.shape, local.shape, logits.shape) == ((1, 2, 1024), (1, 2, 832), (1, 2, 400))
     assert torch.cosine_similarity(exact, fast, dim=-1).min() > 0.999
+    frames = torch.from_numpy(np.stack([*photographs, *pan(photographs[0])[:3]]))
+    with torch.inference_mode():
+        exact, fast = (features_of(load_efficientnet("cpu", d), frames) for d in (torch.float32, torch.bfloat16))
+    assert fast.dtype == torch.float32
+    assert torch.cosine_similarity(exact, fast, dim=-1).min() > 0.99
+
+
+def test_every_frame_counts_where_a_person_asks_for_it(monkeypatch):
+    assert demo_video.DemoVideoEncoder.sampling.still_levels == demo_video.STILL_LEVELS
+    monkeypatch.setenv("CMHKF_STILL", "0")
+    encoder = demo_video.load_video(None, "cpu")  # type: ignore[arg-type]  # no words are asked for
+    assert encoder.sampling.still_levels == 0
 
 
 def test_the_classifier_knows_a_palace_and_a_flower(encoders, photographs):
@@ -104,7 +117,7 @@ def test_the_classifier_knows_a_palace_and_a_flower(encoders, photographs):
     info = ImageNetInfo()
     x = torch.from_numpy(np.stack(photographs)).float().permute(0, 3, 1, 2)
     with torch.inference_mode():
-        best = encoders.video.efficientnet((x - 127) / 128).topk(3).indices.tolist()  # type: ignore[attr-defined]
+        best = load_efficientnet("cpu", torch.float32)((x - 127) / 128).topk(3).indices.tolist()  # type: ignore[attr-defined]
     palace, flower = ([info.index_to_description(i) for i in row] for row in best)
     assert {"palace", "monastery", "bell cote, bell cot", "stupa, tope"} & set(palace), palace
     assert {"daisy", "bee", "pot, flowerpot"} & set(flower), flower

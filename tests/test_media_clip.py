@@ -14,7 +14,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from media_factory import EVERY, constant, ffmpeg, numbered, probed, read_number, write_numbered, write_wav
+from media_factory import EVERY, SIDE, constant, ffmpeg, numbered, probed, read_number, write_numbered, write_wav
 from PIL import Image
 from processes import children
 
@@ -92,6 +92,24 @@ def test_the_native_grid_takes_every_decoded_picture(tmp_path):
 def test_only_the_wanted_pictures_come(numbered_clip):
     stream = SnippetStream(probed(numbered_clip), replace(EVERY, offsets=(0, 8, 15)))
     assert [[read_number(p) for p in snippet] for snippet in stream] == [[0, 8, 15], [16, 24, 31], [32, 40, 47]]
+
+
+def test_a_still_camera_shows_one_frame_until_some_part_of_it_changes(tmp_path):
+    """A grey wall whose noise is a level or two; at frame 6 one part of it brightens by 20, at 10 all of it by 1."""
+    random = np.random.default_rng(0)
+    frames = 100 + random.integers(-2, 3, (16, 64, 64, 1)).repeat(3, axis=3)
+    frames[6:, 16:32, 32:48] += 20
+    frames[10:] += 1
+    raw = frames.astype(np.uint8)
+    clip = tmp_path / "wall.mkv"
+    ffmpeg("-f rawvideo -pix_fmt rgb24 -s 64x64 -r 24 -i - -c:v ffv1 -pix_fmt bgr0", clip, stdin=raw.tobytes())
+    sampling = replace(EVERY, crop_px=None, stretched_px=(SIDE, SIDE))
+    (seen,) = SnippetStream(probe(clip), sampling)
+    np.testing.assert_array_equal(seen, raw)
+    (calm,) = SnippetStream(probe(clip), replace(sampling, still_levels=3.5))
+    np.testing.assert_array_equal(calm, raw[[0] * 6 + [6] * 10])
+    (calm,) = SnippetStream(probe(clip), replace(sampling, still_levels=1e-9))
+    np.testing.assert_array_equal(calm, raw)
 
 
 # What pictures look like

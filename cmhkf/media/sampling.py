@@ -17,6 +17,9 @@ class FrameSampling:
     """Resize filter: "bicubic" (antialiased, as CLIP wants) or "bilinear"."""
     stretched_px: tuple[int, int] | None = None
     """Width and height: the displayed frame is scaled to it whatever its shape; crops are cut later, if any (C.1)."""
+    still_levels: float = 0.0
+    """A frame no part of which differs from the last one by more grey levels than this, of 255, is taken for that one
+    again: a still camera's noise. Parts are 16 x 16 pixels, and their mean difference counts. 0: equal frames alone."""
 
     @property
     def size_px(self) -> tuple[int, int]:

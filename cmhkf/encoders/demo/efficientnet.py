@@ -10,8 +10,8 @@ from cmhkf.encoders.demo.shipped import EFFICIENTNET
 from cmhkf.encoders.tensors import fill, read_tensors
 
 
-def load_efficientnet(device: str) -> nn.Module:
-    """The network in float32: bfloat16 would blur the differences of frames. Raises WeightsError.
+def load_efficientnet(device: str, dtype: torch.dtype) -> nn.Module:
+    """The network with its weights, for inference. Raises WeightsError.
 
     The package keeps the original port's parameter names; timm's stand in the same order.
     """
@@ -21,7 +21,7 @@ def load_efficientnet(device: str) -> nn.Module:
     path = EFFICIENTNET.path
     fill(net, dict(zip(net.state_dict(), read_tensors(path).values(), strict=True)), shown=str(path))
     fold_normalisation(net.eval().requires_grad_(False))
-    return net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return net.to(device, dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def fold_normalisation(net: nn.Module) -> None:
@@ -34,14 +34,14 @@ def fold_normalisation(net: nn.Module) -> None:
                 setattr(module, after, norm.act)
 
 
-FRAMES = 4  # in a pass: more of them do not fit into a core's cache
+FRAMES = 8  # in a pass: more of them do not fit into a core's cache
 
 
 def features_of(net: nn.Module, pictures: Tensor) -> Tensor:
-    """Pictures uint8 RGB [B, H, W, 3] on the network's device to features [B, 1280]."""
-    rows = []
+    """Pictures uint8 RGB [B, H, W, 3] on the network's device to features float32 [B, 1280]."""
+    dtype, rows = next(net.parameters()).dtype, []
     for part in pictures.split(FRAMES if pictures.is_cpu else len(pictures)):
-        x = (part.float() - 127) / 128
+        x = (part.to(dtype) - 127) / 128
         maps = net.forward_features(x.permute(0, 3, 1, 2))  # type: ignore[operator]
-        rows.append(net.forward_head(maps, pre_logits=True))  # type: ignore[operator]
+        rows.append(net.forward_head(maps, pre_logits=True).float())  # type: ignore[operator]
     return torch.cat(rows)

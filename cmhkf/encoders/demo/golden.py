@@ -80,7 +80,7 @@ def _rows_of_efficientnet(net: nn.Module, device: str) -> Tensor:
 
 I3D_NETWORK = Network("I3D", load_i3d, _rows_of_i3d)
 AISFX_NETWORK = Network("aiSFX", load_aisfx, _rows_of_aisfx)
-EFFICIENTNET_NETWORK = Network("EfficientNet-Lite0", lambda device, _: load_efficientnet(device), _rows_of_efficientnet)
+EFFICIENTNET_NETWORK = Network("EfficientNet-Lite0", load_efficientnet, _rows_of_efficientnet)
 NETWORKS = (I3D_NETWORK, EFFICIENTNET_NETWORK, AISFX_NETWORK)
 _known: dict[tuple[str, str, torch.dtype], Agreement] = {}
 

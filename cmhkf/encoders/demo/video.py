@@ -1,16 +1,19 @@
 """The demo preset's eye: what is there (EfficientNet-Lite0), what is done (I3D), and how much moves.
 
 Eight frames of a snippet, every second one of the 24 fps grid, are what one step of I3D's output stands for, so I3D
-sees blocks of eight snippets with up to two more on either side, and each snippet's row knows what went on around it.
+sees blocks of sixteen snippets with up to two more on either side, and each snippet's row knows what went on around it.
 EfficientNet looks at four of the eight frames.
 """
 
+import os
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import linear
 
 from cmhkf.encoders.demo.conse import ConSE
 from cmhkf.encoders.demo.efficientnet import features_of
@@ -32,6 +35,7 @@ VIDEO_DIM = 4420
 ACTION_NORM, APPEARANCE_NORM, CHANGE_NORM, MOTION_NORM, LOCAL_NORM = 8.0, 17.0, 3.0, 3.0, 80.0
 MOTION_UNIT = 0.004  # an ordinary difference between frames of a still camera; motion is counted in log steps of it
 
+STILL_LEVELS = 2.0  # grey levels of 255 that frames of a still camera differ by, in the 16 x 16 pixels that differ most
 SIZE_PX = (320, 224)  # the whole frame, whatever its shape: what matters on CCTV is often at its edge
 # The Kinetics classes whose probabilities add up to the cue "fight actions"
 FIGHT_ACTIONS = (
@@ -54,16 +58,17 @@ class DemoVideoEncoder:
     still camera's noise, 0.03 a busy scene; the frames are 1/12 s apart), and "fight actions", a probability.
     """
 
-    sampling = FrameSampling(tuple(range(0, 16, 2)), min(SIZE_PX), None, "bilinear", SIZE_PX)
+    sampling = FrameSampling(tuple(range(0, 16, 2)), min(SIZE_PX), None, "bilinear", SIZE_PX, STILL_LEVELS)
     video_dim = VIDEO_DIM
     semantic_dim = WIDTH
-    block, context = 8, 2
+    block, context = 16, 2
     identity: Identity = (
         ("name", "demo: I3D + EfficientNet-Lite0"),
         I3D_FILE.label,
         EFFICIENTNET.label,
-        ("frames", "8 of 16 in blocks of 8 snippets and up to 2 round them; 4 of them for EfficientNet"),
+        ("frames", "8 of 16 in blocks of 16 snippets and up to 2 round them; 4 of them for EfficientNet"),
         ("picture", "whole, stretched to 320x224 bilinear"),
+        ("still", f"the last frame again where no 16x16 pixels differ by more than {STILL_LEVELS:g} levels"),
         ("rows", "action 1024, appearance 1280, change 1280, motion 4, local 832"),
         (
             "norms",
@@ -104,7 +109,8 @@ class DemoVideoEncoder:
     def objects(self, frames: Tensor) -> tuple[Tensor, Tensor]:
         """EfficientNet's features [F, 1280] and probabilities [F, 1000] of frames [F, H, W, 3]."""
         features = features_of(self.efficientnet, frames)
-        return features, self.efficientnet.classifier(features).softmax(dim=-1)  # type: ignore[operator]
+        weight, bias = (part.float() for part in self.efficientnet.classifier.parameters())  # type: ignore[union-attr]
+        return features, linear(features, weight, bias).softmax(dim=-1)
 
     def _objects_of(self, pixels: Tensor) -> dict[str, Tensor]:
         """What EfficientNet says of each snippet; equal frames that follow one another are looked at once."""
@@ -152,4 +158,7 @@ def motion_of(frames: Tensor) -> Tensor:
 def load_video(space: ConSE, device: str) -> DemoVideoEncoder:
     """The video encoder with its weights. Raises WeightsError, or ConfigError where the device computes it wrongly."""
     i3d, efficientnet = load_right(I3D_NETWORK, device), load_right(EFFICIENTNET_NETWORK, device)
-    return DemoVideoEncoder(i3d, efficientnet, space, actions=I3D_FILE.about()["classes"], device=device)
+    encoder = DemoVideoEncoder(i3d, efficientnet, space, actions=I3D_FILE.about()["classes"], device=device)
+    if os.environ.get("CMHKF_STILL") == "0":
+        encoder.sampling = replace(encoder.sampling, still_levels=0.0)
+    return encoder

@@ -23,6 +23,7 @@ from cmhkf.media.unseen import Unseen, as_rows, joined
 from cmhkf.timeline import GRID_RATE, SNIPPET_FRAMES, n_snippets_of
 
 ROUNDING_S = Fraction(1, 2000)  # Matroska and FLV round timestamps to the millisecond
+CELL_PX = 16
 FILTERS = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
 
 
@@ -144,9 +145,16 @@ class Cutter:
         self._aspect = aspect
         self._reformatter = VideoReformatter()
         self._turn: Orientation | None = None
+        self._last: np.ndarray | None = None
 
     def cut(self, frame: VideoFrame) -> np.ndarray:
-        """One frame: uint8 RGB [*size, 3]. The first one's orientation holds for all."""
+        """One frame: uint8 RGB [*size, 3]; of a still camera, the last one again. The first one's orientation holds."""
+        cut, still_levels = self._resized(frame), self.sampling.still_levels
+        if self._last is None or not still_levels or largest_change(cut, self._last) > still_levels:
+            self._last = cut
+        return self._last
+
+    def _resized(self, frame: VideoFrame) -> np.ndarray:
         if self._turn is None:
             self._turn = orientation(frame)
         rgb = Image.fromarray(self._reformatter.reformat(frame, format="rgb24").to_ndarray())
@@ -171,3 +179,10 @@ class Cutter:
             edges.append((first * pixels / scaled, (first + crop) * pixels / scaled))
         (left, right), (top, bottom) = edges
         return left, top, right, bottom
+
+
+def largest_change(frame: np.ndarray, other: np.ndarray) -> float:
+    """The mean difference of two frames [H, W, 3] in levels of 255, of the 16 x 16 pixels in which it is largest."""
+    height, width = (size // CELL_PX for size in frame.shape[:2])
+    difference = np.abs(frame.astype(np.int16) - other)[: height * CELL_PX, : width * CELL_PX]
+    return float(difference.reshape(height, CELL_PX, width, CELL_PX, 3).mean(axis=(1, 3, 4)).max())
