@@ -219,7 +219,6 @@ class Analyzer:
             **vars(scored),
             **picked(self, "classes", "model_id", "recipe_hash", "trained", "score_source"),
             **picked(features, "clip", "cues", "audio_level_db"),
-            alignment_scores=1 - scored.class_probs[:, 0],
             saliency_windows_s=_windows_s(line, scored.saliency_peaks, max(self.config.afae.w, 0)),
             clip_embeddings=embeddings,
             calibration=self._calibration_for(features.clip.name),

@@ -1,13 +1,14 @@
-"""The footage of the demo checkpoint: clips of five sources with video-level labels, and their features.
+"""The footage of the demo checkpoint: clips of six sources with their labels, and their features.
 
-Labels for training are those of whole videos; the segments of the two sources that have them serve only to measure.
-Clips of one camera stay together in every split (`cameras.py`).
+Labels are segments where the source marks them, and else of whole videos. Clips of one camera stay together in every
+split (`cameras.py`), and so do those of one publisher in the collection of many.
 """
 
 import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -31,10 +32,15 @@ WORDS = {  # of the sources, for the classes
     "stealing": "burglary",
     "shoplifting": "burglary",
     "vandalism": "burglary",
+    "burglary_robbery": "burglary",
+    "car_accident": "car accident",
+    "fire": "explosion",
 }
+NAMELESS = {"fall", "other_accident"}  # anomalies for which there is no class: left out
 UCF, COMPLETE, SAMPLES = "ucf_test_snippets", "complete_with_gt", "xd_violence_samples"
-FIGHTS, CRASHES = "cctv_fights", "cctv_crashes"
-SOURCES = (UCF, COMPLETE, FIGHTS, CRASHES, SAMPLES)
+FIGHTS, CRASHES, MORE = "cctv_fights", "cctv_crashes", "more_clips"
+SOURCES = (UCF, COMPLETE, FIGHTS, CRASHES, SAMPLES, MORE)
+SHORT = (FIGHTS, CRASHES)  # clips of a few seconds, which the anomaly fills
 HALVES_SEED = 7
 SNIPPET_S = float(SNIPPET_FRAMES / GRID_RATE)
 
@@ -49,12 +55,19 @@ class Video:
     kind: str  # its class as the source names it
     label: int  # index into CLASSES
     rows: Rows
-    segments_s: tuple[tuple[float, float], ...]  # where the anomaly is, for sources that say so; never read in training
+    segments_s: tuple[tuple[float, float], ...]  # where the anomaly is, for sources that say so
+    footage: str = "cctv"  # what kind of it: cctv, film, phone ...
 
     @property
     def recording(self) -> str:
         """Its name, without what tells excerpts of one UCF-Crime video apart."""
         return _recording(self.source, self.name)
+
+    @property
+    def events_s(self) -> tuple[tuple[float, float], ...]:
+        """Where its anomalies are: all of it, where the source only says that there is one."""
+        whole = ((0.0, self.n_snippets * SNIPPET_S),) if self.abnormal else ()
+        return self.segments_s or whole
 
     @property
     def abnormal(self) -> bool:
@@ -67,10 +80,10 @@ class Video:
         return len(self.rows.video)
 
     def anomalous_s(self) -> np.ndarray:
-        """Seconds of each snippet inside the segments, [N] in [0, 2/3]."""
+        """Seconds of each snippet inside the events, [N] in [0, 2/3]."""
         starts = np.arange(self.n_snippets) * SNIPPET_S
         inside = np.zeros(self.n_snippets)
-        for start, end in self.segments_s:
+        for start, end in self.events_s:
             inside += np.clip(np.minimum(starts + SNIPPET_S, end) - np.maximum(starts, start), 0, None)
         return inside.clip(max=SNIPPET_S)
 
@@ -87,15 +100,24 @@ def read_footage(clips: Path, features: Path) -> list[Video]:
         MediaError: a clip cannot be read.
     """
     folders = {source: FeatureFolder(features / source) for source in SOURCES}
-    listed = [(source, *clip) for source in SOURCES for clip in _listed(clips / source)]
-    files = {f"{source}/{file.stem}": file for source, file, _, _ in listed}
-    recordings = [_recording(source, file.stem) for source, file, _, _ in listed]
+    listed = [(source, clip) for source in SOURCES for clip in _listed(folder_of(clips, source))]
+    files = {f"{source}/{clip.file.stem}": clip.file for source, clip in listed}
+    recordings = [clip.publisher or _recording(source, clip.file.stem) for source, clip in listed]
     groups = cameras.group([*cameras.backgrounds(files, features / "backgrounds.npz").values()], recordings)
     videos = []
-    for (source, file, kind, segments_s), camera in zip(listed, groups, strict=True):
-        label, rows = CLASSES.index(WORDS.get(kind.lower(), kind.lower())), folders[source].load(file.stem)
-        videos.append(Video(file.stem, recordings[groups.index(camera)], source, kind, label, rows, segments_s))
+    for (source, clip), camera in zip(listed, groups, strict=True):
+        label, rows = CLASSES.index(WORDS.get(clip.kind, clip.kind)), folders[source].load(clip.file.stem)
+        group = recordings[groups.index(camera)]
+        videos.append(Video(clip.file.stem, group, source, clip.kind, label, rows, clip.segments_s, clip.footage))
     return videos
+
+
+def folder_of(clips: Path, source: str) -> Path:
+    """Where a source's clips are, in a folder of all sources or of folders of them. Raises DataError."""
+    for folder in (clips, *sorted(clips.iterdir())):
+        if (folder / source).is_dir():
+            return folder / source
+    raise DataError(f"neither {clips} nor a folder in it holds the folder {source}; give that of {', '.join(SOURCES)}")
 
 
 def in_development(videos: Sequence[Video]) -> list[bool]:
@@ -123,9 +145,25 @@ def _recording(source: str, name: str) -> str:
     return name.split("_x264")[0] if source in (UCF, COMPLETE) else name
 
 
-def _listed(folder: Path) -> Iterator[tuple[Path, str, tuple[tuple[float, float], ...]]]:
-    """File, class and segments of each clip of a source."""
-    truth = folder / "ground_truth.csv"
+class Listed(NamedTuple):
+    """What a source says of a clip."""
+
+    file: Path
+    kind: str  # class, in lower case
+    segments_s: tuple[tuple[float, float], ...] = ()
+    footage: str = "cctv"
+    publisher: str = ""
+
+
+def _listed(folder: Path) -> Iterator[Listed]:
+    truth, table = folder / "ground_truth.csv", folder / "clips.csv"
+    if table.exists():
+        with table.open(newline="", encoding="utf-8") as file:
+            for line in csv.DictReader(file):
+                if line["class"] not in NAMELESS:
+                    spans, publisher = _spans(line["segments_s"]), line["source"].split("@")[0]
+                    yield Listed(folder / line["clip"], line["class"], spans, line["kind"], publisher)
+        return
     if truth.exists():
         with truth.open(newline="", encoding="utf-8") as file:
             for line in csv.DictReader(file):
@@ -133,12 +171,18 @@ def _listed(folder: Path) -> Iterator[tuple[Path, str, tuple[tuple[float, float]
                 # UCF-Crime runs at 30 frames per second, XD-Violence, whose names hold "label", at 24.
                 unit = 1.0 if "segments_s" in line else 1 / (24 if "label" in name else 30)
                 listed = line.get("segments_s") or line.get("segments_frames", "")
-                spans = [span.split("-") for span in listed.split()]
-                yield folder / line["clip"], line["class"], tuple((float(a) * unit, float(b) * unit) for a, b in spans)
+                footage = "film" if "label" in name else "cctv"
+                yield Listed(folder / line["clip"], line["class"].lower(), _spans(listed, unit), footage)
         return
     files = sorted(folder.rglob("*.mp4"))
     if not files:
         raise DataError(f"{folder} holds no clips; give the folder of {', '.join(SOURCES)}")
     for file in files:
         kind = file.parent.name if file.parent != folder else file.stem.rstrip("0123456789")
-        yield file, kind, ()
+        yield Listed(file, kind.lower(), footage="film" if folder.name == SAMPLES else "cctv")
+
+
+def _spans(text: str, unit: float = 1.0) -> tuple[tuple[float, float], ...]:
+    """ "2.0-5.3 8-9.1", or with a semicolon between, as pairs of seconds."""
+    spans = [span.split("-") for span in text.replace(";", " ").split()]
+    return tuple((float(start) * unit, float(end) * unit) for start, end in spans)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.stats import chi2
 
-from checkpoints.training.footage import COMPLETE, CRASHES, FIGHTS, SNIPPET_S, UCF, Video
+from checkpoints.training.footage import COMPLETE, CRASHES, FIGHTS, MORE, SNIPPET_S, UCF, Video
 from cmhkf.metrics.intervals import Interval, measure
 
 
@@ -40,6 +40,7 @@ SUBSETS = (
     Subset("full-rate videos, frame AUC", COMPLETE, by_clip=False),
     Subset("CCTV fights, AUC by clip peak", FIGHTS, by_clip=True),
     Subset("CCTV crashes, AUC by clip peak", CRASHES, by_clip=True),
+    Subset("footage of many kinds, AUC by clip peak", MORE, by_clip=True),
 )
 
 

@@ -12,7 +12,7 @@ import torch
 from scipy.special import expit, logit
 from torch.optim.swa_utils import AveragedModel
 
-from checkpoints.training.footage import CLASSES, Video
+from checkpoints.training.footage import CLASSES, SNIPPET_S, Video
 from checkpoints.training.teacher import Linear, Teacher, fit_teacher, opinion
 from cmhkf.encoders.demo.audio import AUDIO_DIM
 from cmhkf.encoders.demo.minilm import WIDTH
@@ -29,7 +29,7 @@ from cmhkf.training.log import EpochLog
 DIM = 32
 AVERAGED_EPOCHS = 15  # the last ones, whose weights are averaged: as good as several runs, and one model
 SHARPNESS = 2.0  # the teacher's logits, of unit deviation, as probabilities
-NORMAL_SHARE = 0.5  # of the teacher's opinion, where the label says that nothing happens
+NORMAL_SHARE = 0.5  # of the teacher's opinion, where the labels say that nothing happens
 MODEL = ModelConfig(
     classes=CLASSES, dim=DIM, video_dim=DIM, semantic_dim=WIDTH, audio_dim=AUDIO_DIM, temporal=TemporalConfig(window=8)
 )
@@ -42,7 +42,7 @@ def make_samples(videos: Sequence[Video], teacher: Teacher, config: ModelConfig)
     samples = SampleList()
     for video, rows in zip(videos, teacher.held_out, strict=True):
         believed = expit(SHARPNESS * opinion(rows, video.source))
-        targets = believed if video.abnormal else NORMAL_SHARE * believed
+        targets = np.where(video.anomalous_s() > SNIPPET_S / 2, believed, NORMAL_SHARE * believed)
         audio = video.rows.audio if config.listens else None
         parts = (rows, video.rows.semantic, audio, targets[:, None].astype(np.float32))
         seen, meant, audio, targets = (None if part is None else shape_rows(part)[0] for part in parts)
@@ -82,15 +82,23 @@ def score(model: Model, texts: np.ndarray, video: Video, *, semantic: bool = Tru
     return logit(scores.clip(1e-7, 1 - 1e-7))
 
 
-def with_projection(model: Model, project: Linear, *, operating_logit: float = 0.0) -> Model:
+def with_projection(
+    model: Model,
+    project: Linear,
+    *,
+    operating_logit: float = 0.0,
+    probe: Linear | None = None,
+    least_share: float = 0.0,
+) -> Model:
     """The same model on whole rows [N, D_v]: the projection becomes its first layer.
 
-    `operating_logit` is the logit that it is to score 0.5.
+    `operating_logit` is the logit that it is to score 0.5; `probe` names classes, unclear ones below `least_share`.
     """
-    whole = build_model(replace(model.config, video_dim=VIDEO_DIM, operating_logit=operating_logit))
-    first = {
-        "video_in.weight": torch.from_numpy(project.weight.T.copy()),
-        "video_in.bias": torch.from_numpy(project.bias.copy()),
-    }
-    whole.load_state_dict(model.state_dict() | first)
+    config = replace(model.config, video_dim=VIDEO_DIM, operating_logit=operating_logit)
+    whole = build_model(replace(config, class_probe=probe is not None, least_share=least_share))
+    layers = {"video_in": project} | ({"probe": probe} if probe else {})
+    state = model.state_dict()
+    for name, layer in layers.items():
+        state |= {f"{name}.weight": torch.from_numpy(layer.weight.T.copy()), f"{name}.bias": torch.tensor(layer.bias)}
+    whole.load_state_dict(state)
     return whole.eval()

@@ -1,7 +1,7 @@
-"""The teacher: linear heads on the demo encoders' rows, fitted to weak labels and put on one scale.
+"""The teacher: linear heads on the demo encoders' rows, fitted to labels and put on one scale.
 
-Heads of two kinds, each a logistic regression. Those fitted to single rows of short clips, where the anomaly fills the
-clip, learn *when*; those fitted to the mean row of whole videos learn *which video*. On videos it was fitted to a head
+Heads of two kinds, each a logistic regression. Those fitted to single rows, inside events and outside, learn *when*;
+those fitted to the mean row of whole videos learn *which video*. On videos it was fitted to a head
 is far too sure of itself, so what the student is trained on are the heads' views of videos held out (cross-fitting).
 """
 
@@ -14,7 +14,18 @@ from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold
 
-from checkpoints.training.footage import COMPLETE, CRASHES, FIGHTS, SAMPLES, SOURCES, UCF, Video
+from checkpoints.training.footage import (
+    COMPLETE,
+    CRASHES,
+    FIGHTS,
+    MORE,
+    SAMPLES,
+    SHORT,
+    SNIPPET_S,
+    SOURCES,
+    UCF,
+    Video,
+)
 from cmhkf.encoders.demo.video import ACTION, APPEARANCE, CHANGE, LOCAL, MOTION, VIDEO_DIM
 
 INNER_FOLDS = 5
@@ -31,9 +42,10 @@ class Head(NamedTuple):
 
 
 WHEN = (
-    Head((FIGHTS, CRASHES), (CHANGE, LOCAL), whole=False),
-    Head((FIGHTS, CRASHES), (ACTION, CHANGE, LOCAL), whole=False),
-    Head((FIGHTS, CRASHES), (ACTION, LOCAL), whole=False),
+    Head(SOURCES, (ACTION, APPEARANCE, CHANGE, LOCAL), whole=False),
+    Head((FIGHTS, CRASHES, MORE), (CHANGE, LOCAL), whole=False),
+    Head((FIGHTS, CRASHES, MORE), (ACTION, CHANGE, LOCAL), whole=False),
+    Head((FIGHTS, CRASHES, MORE), (ACTION, LOCAL), whole=False),
     Head((FIGHTS,), (ACTION, LOCAL), whole=False),
     Head((FIGHTS,), (ACTION, CHANGE, LOCAL), whole=False),
     Head((CRASHES,), (ACTION, CHANGE, LOCAL), whole=False),
@@ -71,15 +83,18 @@ def split(videos: Sequence[Video], folds: int, seed: int) -> Iterator[tuple[np.n
 
 def fit_head(videos: Sequence[Video], head: Head) -> Linear:
     """The logit of "abnormal" as a function of a whole row. Sources, their labels and clips all weigh the same."""
+    # A video that has both weighs once for its time inside events, and once for the rest.
     columns = np.concatenate([np.arange(block.start, block.stop) for block in head.blocks])
     chosen = [video for video in videos if video.source in head.sources]
     parts = [video.rows.video[:, columns] for video in chosen]
+    told = [video.anomalous_s() > SNIPPET_S / 2 for video in chosen]
     if head.whole:
-        parts = [part.mean(axis=0, keepdims=True) for part in parts]
-    counts = [len(part) for part in parts]
-    rows, abnormal = np.concatenate(parts), np.repeat([video.abnormal for video in chosen], counts)
-    _, kind = np.unique([f"{video.source} {video.abnormal}" for video in chosen], return_inverse=True)
-    weight = np.repeat(1 / np.bincount(kind)[kind] / np.array(counts), counts)
+        parts, told = [part.mean(axis=0, keepdims=True) for part in parts], [[video.abnormal] for video in chosen]
+    rows, abnormal = np.concatenate(parts), np.concatenate(told)
+    of_video = np.repeat(np.arange(len(chosen)), [len(part) for part in parts])
+    samples, sample, counts = np.unique(2 * of_video + abnormal, return_inverse=True, return_counts=True)
+    _, kind = np.unique([f"{chosen[s // 2].source} {s % 2}" for s in samples], return_inverse=True)
+    weight = (1 / np.bincount(kind)[kind] / counts)[sample]
     mean, deviation = rows.mean(axis=0), rows.std(axis=0) + 1e-6
     fitted = LogisticRegression(C=STRENGTH, max_iter=300).fit(
         (rows - mean) / deviation, abnormal, weight / weight.mean()
@@ -134,12 +149,11 @@ def opinion(rows: np.ndarray, source: str) -> np.ndarray:
     """What the heads together say of each row of a video, a logit [N], from rows [N, dim] as the teacher projects them.
 
     Of short clips, the mean of the heads fitted to their source; else the mean of the heads that know when, blurred,
-    and of those that know which video.
+    and of those that know which video. Of UCF-Crime and films every head is asked.
     """
-    short = source in (FIGHTS, CRASHES)
-    heads = [i for i, head in enumerate(WHEN) if not short or source in head.sources]
-    when = blur(rows[:, heads].mean(axis=1), SMOOTH_SNIPPETS)
-    return 2 * when if short else when + rows[:, len(WHEN) : len(HEADS)].mean()
+    asked = [i for i, head in enumerate(HEADS) if source not in (*SHORT, MORE) or source in head.sources]
+    when = blur(rows[:, [i for i in asked if i < len(WHEN)]].mean(axis=1), SMOOTH_SNIPPETS)
+    return 2 * when if source in SHORT else when + rows[:, [i for i in asked if i >= len(WHEN)]].mean()
 
 
 def blur(values: np.ndarray, n: int) -> np.ndarray:

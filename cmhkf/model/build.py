@@ -66,9 +66,9 @@ def build_model(config: ModelConfig) -> Model:
         fusion=_fusion(config.mkaf, dim, 1 + has_text + has_audio),
         classifier=Classifier(dim),
         fine=FineBranch(dim, weight=config.fine.weight, tau=config.fine.tau),
-        mask_padding=config.mask_padding,
+        probe=nn.Linear(config.video_dim, len(config.classes) - 1) if config.class_probe else None,
     )
-    model.config = config
+    model.config, model.mask_padding = config, config.mask_padding
     model.operating_logit = config.operating_logit
     return model
 

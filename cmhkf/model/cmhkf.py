@@ -14,7 +14,7 @@ from torch.nn.functional import normalize
 from cmhkf.model import afae, cvka
 from cmhkf.model.config import ModelConfig
 from cmhkf.model.layers import exact, exact_linear, exact_matmul, feed_forward
-from cmhkf.model.output import ModelOutput
+from cmhkf.model.output import ModelOutput, shared
 from cmhkf.model.temporal import TemporalEncoder
 from cmhkf.timeline import WINDOW_SNIPPETS
 
@@ -59,6 +59,7 @@ class CMHKF(nn.Module):
 
     config: ModelConfig  # what it was built from, carried for the checkpoint and not read here
     operating_logit = 0.0  # the classifier's logit that is to score 0.5
+    mask_padding = True  # false: padded rows leak, as in the reference
 
     def __init__(
         self,
@@ -74,9 +75,12 @@ class CMHKF(nn.Module):
         fusion: nn.Module | None,
         classifier: Classifier,
         fine: FineBranch,
-        mask_padding: bool,
+        probe: nn.Linear | None,
     ) -> None:
-        """`has_text` False, `sound` None, `fusion` None: no such stream (E30). `align` None: the plain mean (E28)."""
+        """`has_text` False, `sound` None, `fusion` None: no such stream (E30). `align` None: the plain mean (E28).
+
+        `probe`, video rows to the anomaly classes, names the class in place of `fine`.
+        """
         super().__init__()
         self.video_in = video_in
         self.text_in = text_in
@@ -89,7 +93,7 @@ class CMHKF(nn.Module):
         self.fusion = fusion
         self.classifier = classifier
         self.fine = fine
-        self.mask_padding = mask_padding
+        self.probe = probe
 
     def forward(
         self,
@@ -149,10 +153,12 @@ class CMHKF(nn.Module):
         logits = self.classifier(fused)  # [B, N]
         alignment, prompted = self.fine(streams[0], logits, text)
         n = lengths[:, None]
+        logits = logits - self.operating_logit
         return ModelOutput(
             mask=mask,
-            logits=logits - self.operating_logit,
+            logits=logits,
             alignment=alignment,
+            class_logits=shared(logits, exact_linear(self.probe, video)) if self.probe else alignment,
             similarity=similarity,
             top_classes=chosen,
             saliency=n * salient.saliency,

@@ -4,17 +4,16 @@ Each row is scored alone, by three layers; the most anomalous of 32 segments of 
 of a normal one by a margin. It knows neither classes nor audio nor text.
 """
 
-import math
 from collections.abc import Collection
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import logsigmoid, normalize
+from torch.nn.functional import normalize
 
 from cmhkf.model import cvka
 from cmhkf.model.config import ModelConfig
 from cmhkf.model.layers import exact_linear
-from cmhkf.model.output import ModelOutput
+from cmhkf.model.output import ModelOutput, shared
 
 HIDDEN = 512
 
@@ -55,12 +54,12 @@ class MilRanking(nn.Module):
         last = self.score[-1]
         assert isinstance(last, nn.Linear)
         logits = exact_linear(last, self.score[:-1](hidden)).squeeze(-1)  # [B, N]
-        n_anomalies = len(text) - 1
-        anomalous = (logsigmoid(logits) - math.log(n_anomalies))[..., None].expand(-1, -1, n_anomalies)
+        classes = shared(logits, logits.new_zeros(*logits.shape, len(text) - 1))
         return ModelOutput(
             mask=mask,
             logits=logits,
-            alignment=torch.cat([logsigmoid(-logits)[..., None], anomalous], dim=-1),
+            alignment=classes,
+            class_logits=classes,
             similarity=similarity,
             top_classes=cvka.select(similarity, mask, k=1),
             saliency=mask.float(),

@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
+from torch.nn.functional import logsigmoid, pad
 
 OF_WINDOWS = ("top_classes", "text")  # the fields of an output that have no snippets
 
@@ -20,6 +20,8 @@ class ModelOutput:
     """[B, N] of the classifier, above its operating point: the coarse anomaly score before its sigmoid (E19)."""
     alignment: Tensor
     """[B, N, C] cos(F~_v, T'') / tau: the fine branch's class logits (E21)."""
+    class_logits: Tensor
+    """[B, N, C] what names the class: the alignment, or a probe's answer that shares the score among the anomalies."""
     similarity: Tensor
     """[B, N, C] raw cosine (Eq. 1)."""
     top_classes: Tensor
@@ -44,8 +46,22 @@ class ModelOutput:
 
     @property
     def class_probs(self) -> Tensor:
-        """[B, N, C], sums to 1 over the classes; 1 - class_probs[..., 0] is the alignment branch's score (E31)."""
-        return self.alignment.softmax(dim=-1)
+        """[B, N, C], sums to 1 over the classes."""
+        return self.class_logits.softmax(dim=-1)
+
+    @property
+    def alignment_scores(self) -> Tensor:
+        """[B, N] in [0, 1]: 1 - P(normal) of the alignment branch (E31)."""
+        return 1 - self.alignment.softmax(dim=-1)[..., 0]
+
+
+def shared(logits: Tensor, anomalies: Tensor) -> Tensor:
+    """Class logits [B, N, C] of which P(normal) is 1 - score, and the rest the score in the shares of the anomalies.
+
+    `logits` [B, N] are the score's; `anomalies` [B, N, C - 1] those of the anomaly classes among themselves.
+    """
+    anomalous = logsigmoid(logits)[..., None] + anomalies.log_softmax(dim=-1)
+    return torch.cat([logsigmoid(-logits)[..., None], anomalous], dim=-1)
 
 
 torch.export.register_dataclass(ModelOutput, serialized_type_name="cmhkf.ModelOutput")

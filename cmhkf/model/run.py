@@ -25,6 +25,7 @@ class Scored:
     """What a model says of a video of n snippets in W windows; the fields mean what they mean in Analysis."""
 
     scores: np.ndarray  # [n]
+    alignment_scores: np.ndarray  # [n]
     class_probs: np.ndarray  # [n, C]
     similarity: np.ndarray  # [n, C]
     top_classes: np.ndarray  # [W, k]
@@ -71,6 +72,7 @@ def run(model: Model, text: Tensor, rows: Rows | Features, *, what_if: bool = Fa
     parts = {"audio": model.sound is not None and rows.audio is not None, "text": model.has_text} if what_if else {}
     return Scored(
         scores=found(out, "scores"),
+        alignment_scores=found(out, "alignment_scores"),
         class_probs=found(out, "class_probs"),
         similarity=found(out, "similarity"),
         top_classes=np.concatenate([output.top_classes.cpu().numpy() for output in out]),
@@ -102,7 +104,8 @@ def run_untrained(config: ModelConfig, text: Tensor, semantic: np.ndarray, *, ta
     salience, raised, tops = (torch.cat(parts, dim=1)[0].numpy() for parts in (raw, windowed, peaks))
     classes, nothing_fused = torch.cat(chosen).numpy(), np.zeros((len(semantic), 0), np.float32)
     peaks_at = np.flatnonzero(tops)
-    return Scored(1 - probs[:, 0], probs, cosines.numpy(), classes, salience, raised, peaks_at, nothing_fused)
+    score = 1 - probs[:, 0]
+    return Scored(score, score, probs, cosines.numpy(), classes, salience, raised, peaks_at, nothing_fused)
 
 
 def joined(windows: Sequence[Scored]) -> Scored:
@@ -115,6 +118,7 @@ def joined(windows: Sequence[Scored]) -> Scored:
 
     return Scored(
         scores=of_all("scores"),
+        alignment_scores=of_all("alignment_scores"),
         class_probs=of_all("class_probs"),
         similarity=of_all("similarity"),
         top_classes=of_all("top_classes"),
