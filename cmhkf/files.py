@@ -103,8 +103,10 @@ class FileRows:
     def __init__(self) -> None:
         self._file = TemporaryFile()  # noqa: SIM115 (closed with these rows)
         weakref.finalize(self, self._file.close)
-        self._row = np.zeros(0)  # [...], for its type and shape
-        self._n = 0
+        self.dtype = np.dtype(float)
+        """Of every row."""
+        self.shape: tuple[int, ...] = (0,)
+        """(N, ...)."""
 
     @classmethod
     def copied(cls, file: NpzFile, name: str) -> FileRows:
@@ -121,41 +123,33 @@ class FileRows:
 
     def add(self, rows: np.ndarray) -> None:
         """Put the next rows to the end; the first ones set type and shape."""
-        if not self._n:
-            self._row = np.zeros(rows.shape[1:], rows.dtype)
-        assert (rows.shape[1:], rows.dtype) == (self._row.shape, self._row.dtype)
-        self._file.seek(self._n * self._row.nbytes)
+        n = len(self)
+        assert not n or (rows.shape[1:], rows.dtype) == (self.shape[1:], self.dtype)
+        self.dtype, self.shape = rows.dtype, (n + len(rows), *rows.shape[1:])
+        self._seek(n)
         self._file.write(rows.tobytes())
-        self._n += len(rows)
 
     def cut_to(self, n: int) -> None:
         """Forget the rows after the first `n`."""
-        self._n = min(n, self._n)
+        self.shape = (min(n, len(self)), *self.shape[1:])
 
     def __len__(self) -> int:
-        return self._n
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """(N, ...)."""
-        return self._n, *self._row.shape
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Of every row."""
-        return self._row.dtype
+        return self.shape[0]
 
     def __getitem__(self, part: slice) -> np.ndarray:
         """Consecutive rows as an array of their own."""
-        start, stop, step = part.indices(self._n)
+        start, stop, step = part.indices(len(self))
         assert step == 1
-        rows = np.empty((max(0, stop - start), *self._row.shape), self._row.dtype)
-        self._file.seek(start * self._row.nbytes)
+        rows = np.empty((max(0, stop - start), *self.shape[1:]), self.dtype)
+        self._seek(start)
         self._file.readinto(rows)  # type: ignore[attr-defined]
         return rows
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return self[:].astype(dtype or self.dtype, copy=False)
+
+    def _seek(self, row: int) -> None:
+        self._file.seek(row * self.dtype.itemsize * math.prod(self.shape[1:]))
 
 
 def save_npz(path: Path, arrays: Mapping[str, np.ndarray | FileRows]) -> None:
