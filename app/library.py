@@ -73,7 +73,7 @@ class Library:
         """A look into an analysis, taken once; None when it was not taken before `end`, in `time.monotonic` seconds."""
         if key not in self._glances and time.monotonic() < end:
             try:
-                analysis = self._workspace.store.load(key)
+                analysis = self._workspace.analysis(key)
                 found = flag_segments(analysis)
             except CmhkfError as error:
                 return Glance(error=str(error))  # not kept: the clip may be analysed again

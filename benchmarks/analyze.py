@@ -166,7 +166,9 @@ def main() -> int:
         f"{share:.0%} of the limit (wanted: {SHARE:.0%}), {faster:.1f} x as fast as plain code (wanted: {FASTER:g} x)"
     )
     assert features.audio is not None
-    cosine = min(agreement("CLIP", features.video, seen), agreement("VGGish", features.audio, heard))
+    cosine = min(
+        agreement("CLIP", np.asarray(features.video), seen), agreement("VGGish", np.asarray(features.audio), heard)
+    )
     return int(share < SHARE or faster < FASTER or cosine < COSINE)
 
 

@@ -28,11 +28,6 @@ import torch
 
 from checkpoints.training import measure
 from checkpoints.training.footage import (
-    CLASSES,
-    COMPLETE,
-    MORE,
-    SAMPLES,
-    SHORT,
     SOURCES,
     UCF,
     Video,
@@ -40,7 +35,6 @@ from checkpoints.training.footage import (
     in_development,
     read_footage,
 )
-from checkpoints.training.naming import Naming, fit_naming
 from checkpoints.training.rivals import RIVALS, plain_mil
 from checkpoints.training.student import MODEL, TRAIN, fit_student, score, with_projection
 from checkpoints.training.teacher import split

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from cmhkf.errors import CheckpointError
-from cmhkf.files import NPZ_DAMAGE, open_npz, replacing
+from cmhkf.files import NPZ_DAMAGE, open_npz, save_npz
 from cmhkf.media.clip import Clip
 from cmhkf.media.unseen import Unseen, as_rows, from_rows
 from cmhkf.timeline import Timeline
@@ -144,8 +144,7 @@ class Analysis:
         if self.timeline.frame_times_s is not None:
             arrays[FRAME_TIMES] = self.timeline.frame_times_s
         arrays["header"] = np.frombuffer(json.dumps(header).encode(), np.uint8)
-        with replacing(path) as part, part.open("wb") as file:
-            np.savez(file, **arrays)  # type: ignore[arg-type]
+        save_npz(path, arrays)
         return path
 
     @classmethod
@@ -163,6 +162,8 @@ class Analysis:
                 known = {f.name for f in fields(cls)}
                 arrays = {k: file[k] for k in file.files if k in known}
                 times = file.get(FRAME_TIMES)
+            for array in arrays.values():
+                array.setflags(write=False)  # no copy is made of them
             header["clip"] = Clip.from_dict(header["clip"])
             line = header["timeline"]
             header["timeline"] = Timeline.from_dict(line | {"frame_times_s": times})
@@ -187,8 +188,10 @@ class Growing:
 
 
 def _frozen(name: str, value: Any, shape: tuple[int | None, ...]) -> np.ndarray:
-    """A read-only copy, checked against a shape in which None is free."""
-    array = np.array(value)
+    """A read-only copy, or what is read-only already, checked against a shape in which None is free."""
+    array = np.asarray(value)
+    if array.flags.writeable:
+        array = array.copy()
     if array.ndim != len(shape) or any(want not in (None, got) for want, got in zip(shape, array.shape, strict=True)):
         raise ValueError(f"{name} must have shape {shape}, got {array.shape}")
     if not np.isfinite(array).all():

@@ -17,6 +17,7 @@ from cmhkf.errors import CheckpointError, RecipeMismatch
 from cmhkf.features.cache import limit_bytes
 from cmhkf.features.extract import Features, Part, cached_semantic, extract, kept_file
 from cmhkf.features.recipe import needs_crops, recipe_of
+from cmhkf.files import FileRows
 from cmhkf.home import data_home
 from cmhkf.media.clip import Clip, probe
 from cmhkf.model.build import build_model
@@ -28,7 +29,7 @@ from cmhkf.model.trained_on import learned_from
 from cmhkf.presets import PRESETS, checkpoint_path
 from cmhkf.progress import Progress
 from cmhkf.settings import picked
-from cmhkf.timeline import GRID_RATE, SNIPPET_FRAMES, WINDOW_SNIPPETS, Grid, Timeline
+from cmhkf.timeline import GRID_RATE, SNIPPET_FRAMES, WINDOW_SNIPPETS, Grid, Timeline, split_windows
 
 EMBEDDING_DIM = 512
 
@@ -182,11 +183,12 @@ class Analyzer:
     def _by_cues(self, scored: Scored, features: Features) -> Scored:
         """Let the encoders' named cues make the untrained score, with and without those that come from audio."""
         assert self.encoders.cue_score
-        everything = self.encoders.cue_score(features.video, features.cues)
+        rows = np.asarray(features.video)
+        everything = self.encoders.cue_score(rows, features.cues)
         if features.audio is None:
             return replace(scored, scores=everything)
         sights = {name: cue for name, cue in features.cues.items() if name not in self.encoders.audio_cues}
-        without_audio = self.encoders.cue_score(features.video, sights)
+        without_audio = self.encoders.cue_score(rows, sights)
         return replace(scored, scores=everything, modality_scores={"without_audio": without_audio})
 
     def _used(self, features: Features) -> str:
@@ -205,7 +207,10 @@ class Analyzer:
                 f"but {self.model_id!r} reads those of {self.recipe.describe()}; extract them anew"
             )
         begun = time.perf_counter() if begun is None else begun
-        return self.told(features, self.score(features), to_512(features.video), begun=begun)
+        scored, embeddings = self.score(features), to_512(features.video)
+        for wide in (scored.fused_embeddings, embeddings):
+            wide.setflags(write=False)  # no copy is made of them
+        return self.told(features, scored, embeddings, begun=begun)
 
     def told(self, features: Features, scored: Scored, embeddings: np.ndarray, *, begun: float) -> Analysis:
         """What was scored of a clip's features, as an Analysis."""
@@ -240,7 +245,8 @@ class Growth:
     def take(self, part: Part) -> Growing:
         """Put the newest of a window to what is known."""
         analyzer, at, n = self._analyzer, part.first // WINDOW_SNIPPETS, part.features.timeline.n_snippets
-        self._scored[at:] = [analyzer.score(part.features, what_if=False)]
+        scored = analyzer.score(part.features, what_if=False)
+        self._scored[at:] = [replace(scored, fused_embeddings=np.zeros((n, 0), np.float32), modality_scores={})]
         self._levels[at:] = [part.features.audio_level_db]
         scored, levels = joined(self._scored), [level for level in self._levels if level is not None]
         line = Timeline(part.first + n, float((part.first + n) * SNIPPET_FRAMES / GRID_RATE))
@@ -259,12 +265,18 @@ def _windows_s(line: Timeline, peaks: np.ndarray, w: int) -> np.ndarray:
     return np.stack([starts, ends], axis=1)
 
 
-def to_512(rows: np.ndarray) -> np.ndarray:
+def to_512(rows: np.ndarray | FileRows) -> np.ndarray:
     """Rows [N, D_v] as [N, 512]: CLIP's as they are, wider ones by a fixed random projection that keeps distances.
 
     Johnson-Lindenstrauss: with 512 columns, distances keep to about 10 %. For looking at, not for the model.
     """
     if rows.shape[1] == EMBEDDING_DIM:
-        return rows
+        return np.array(rows)
     random = np.random.default_rng(0).standard_normal((rows.shape[1], EMBEDDING_DIM), np.float32)
-    return rows @ (random / np.sqrt(EMBEDDING_DIM, dtype=np.float32))
+    random /= np.sqrt(EMBEDDING_DIM, dtype=np.float32)
+    short = np.empty((len(rows), EMBEDDING_DIM), np.float32)
+    for window in split_windows(len(rows)):
+        # As many rows as there are, for one row by itself is multiplied in another way, and rounded differently.
+        first = max(0, window.stop - WINDOW_SNIPPETS)
+        short[first : window.stop] = rows[first : window.stop] @ random
+    return short

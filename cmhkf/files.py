@@ -1,24 +1,31 @@
 """Files: written whole or not at all, named by their hash, and read as people's programs save them."""
 
+from __future__ import annotations
+
 import codecs
 import hashlib
+import math
 import os
 import re
 import shutil
 import time
+import weakref
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 import numpy as np
+from numpy.lib.npyio import NpzFile
 
 # What reading a damaged or foreign .npz raises: NotImplementedError (a RuntimeError) for unknown compression
 NPZ_DAMAGE = (zipfile.BadZipFile, zlib.error, KeyError, ValueError, TypeError, EOFError, OSError, RuntimeError)
 MOST_NPZ_BYTES = 2_000_000_000  # of one file of arrays: more than a day and a night of features, or of an analysis
 PART = re.compile(r".+\.[0-9]+\.part")  # as `replacing` calls what is being written
+ROWS_AT_ONCE = 256  # that are copied from one file to another
 PART_KEPT_S = 3600.0  # what is still being written after that long was left by a process that was killed
 MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 
@@ -85,3 +92,75 @@ def open_npz(path: str | Path) -> Any:
     with zipfile.ZipFile(path) as archive:
         check_sizes(archive, archive.namelist(), MOST_NPZ_BYTES)
     return np.load(path, allow_pickle=False)
+
+
+class FileRows:
+    """Rows [N, ...] of one type that wait in a nameless file: a slice of them is read whenever it is asked for.
+
+    For the rows of a long clip, which grow with its length and are wide. Not for use from several threads at once.
+    """
+
+    def __init__(self) -> None:
+        self._file = TemporaryFile()  # noqa: SIM115 (closed with these rows)
+        weakref.finalize(self, self._file.close)
+        self.dtype = np.dtype(float)
+        """Of every row."""
+        self.shape: tuple[int, ...] = (0,)
+        """(N, ...)."""
+
+    @classmethod
+    def copied(cls, file: NpzFile, name: str) -> FileRows:
+        """Those of an open `.npz` that `save_npz` wrote. Raises one of NPZ_DAMAGE."""
+        rows = cls()
+        assert file.zip
+        with file.zip.open(f"{name}.npy") as entry:
+            np.lib.format.read_magic(entry)
+            shape, _, dtype = np.lib.format.read_array_header_1_0(entry)
+            row_bytes = dtype.itemsize * math.prod(shape[1:])
+            while block := entry.read(ROWS_AT_ONCE * row_bytes):
+                rows.add(np.frombuffer(block, dtype).reshape(-1, *shape[1:]))
+        return rows
+
+    def add(self, rows: np.ndarray) -> None:
+        """Put the next rows to the end; the first ones set type and shape."""
+        n = len(self)
+        assert not n or (rows.shape[1:], rows.dtype) == (self.shape[1:], self.dtype)
+        self.dtype, self.shape = rows.dtype, (n + len(rows), *rows.shape[1:])
+        self._seek(n)
+        self._file.write(rows.tobytes())
+
+    def cut_to(self, n: int) -> None:
+        """Forget the rows after the first `n`."""
+        self.shape = (min(n, len(self)), *self.shape[1:])
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, part: slice) -> np.ndarray:
+        """Consecutive rows as an array of their own."""
+        start, stop, step = part.indices(len(self))
+        assert step == 1
+        rows = np.empty((max(0, stop - start), *self.shape[1:]), self.dtype)
+        self._seek(start)
+        self._file.readinto(rows)  # type: ignore[attr-defined]
+        return rows
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return self[:].astype(dtype or self.dtype, copy=False)
+
+    def _seek(self, row: int) -> None:
+        self._file.seek(row * self.dtype.itemsize * math.prod(self.shape[1:]))
+
+
+def save_npz(path: Path, arrays: Mapping[str, np.ndarray | FileRows]) -> None:
+    """Write an `.npz` as `numpy.savez` does, byte for byte, without the rows of a file in memory at once."""
+    with replacing(path) as part, zipfile.ZipFile(part, "w") as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
+                if isinstance(array, FileRows):
+                    about = {"descr": np.lib.format.dtype_to_descr(array.dtype), "fortran_order": False}
+                    np.lib.format.write_array_header_1_0(entry, about | {"shape": array.shape})
+                    for start in range(0, len(array), ROWS_AT_ONCE):
+                        entry.write(array[start : start + ROWS_AT_ONCE].tobytes())
+                else:
+                    np.lib.format.write_array(entry, array, allow_pickle=False)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -53,17 +54,17 @@ class Timeline:
         """Seconds covered by one snippet (2/3 on the default grid); the mean where the rate varies."""
         return float(SNIPPET_FRAMES / self.rate)
 
-    @property
+    @cached_property
     def times_s(self) -> np.ndarray:
         """Start of every snippet in seconds, float64 [N]."""
         return self._edges_s(np.arange(self.n_snippets))
 
-    @property
+    @cached_property
     def ends_s(self) -> np.ndarray:
         """End of every snippet in seconds, float64 [N]: 16 (n + 1) / rate, or when its last frame gives way."""
         return self._edges_s(np.arange(1, self.n_snippets + 1))
 
-    @property
+    @cached_property
     def middles_s(self) -> np.ndarray:
         """Middle of every snippet in seconds, float64 [N]."""
         if self.frame_times_s is None:

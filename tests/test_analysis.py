@@ -2,7 +2,7 @@
 
 import json
 import pickle
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -51,6 +51,15 @@ def test_arrays_are_read_only_copies():
         analysis.scores[0] = 1
     with pytest.raises(TypeError):
         analysis.cues["motion"] = scores
+
+
+def test_arrays_that_are_read_only_already_are_not_copied(tmp_path):
+    scores = np.array([0.1, 0.2], np.float32)
+    scores.setflags(write=False)
+    analysis = make_analysis(scores)
+    loaded = Analysis.load(analysis.save(tmp_path / "a.npz"))
+    assert replace(analysis, calibration="another").scores is scores
+    assert replace(loaded, calibration="another").clip_embeddings is loaded.clip_embeddings
 
 
 def test_what_was_not_seen_is_saved_and_an_older_file_says_that_it_does_not_know(tmp_path):

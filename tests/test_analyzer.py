@@ -14,6 +14,7 @@ from cmhkf.analysis import Growing
 from cmhkf.analyzer import Analyzer, Growth, to_512
 from cmhkf.errors import DataError
 from cmhkf.features.extract import Features, Part
+from cmhkf.files import FileRows
 from cmhkf.model.build import build_model
 from cmhkf.model.checkpoint import load_checkpoint
 from cmhkf.model.config import CvkaConfig, ModelConfig
@@ -33,6 +34,12 @@ def make_features(n, *, sound=True, seed=0):
         heard = (rng.normal(size=(n, 2)).astype(np.float32), np.full(n, -20, np.float32), "heard")
     cues = {"brightness": rng.random(n).astype(np.float32)} | ({"loud": rng.random(n)} if sound else {})
     return Features(make_clip(), Timeline(n, n * 2 / 3), "x", video, semantic, *heard, cues)
+
+
+def in_file(rows):
+    held = FileRows()
+    held.add(rows)
+    return held
 
 
 def analyse(analyzer, features):
@@ -225,6 +232,27 @@ def test_to_512_keeps_clip_rows_and_distances():
     ratio = np.linalg.norm(short[1:] - short[0], axis=1) / np.linalg.norm(rows[1:] - rows[0], axis=1)
     assert (np.abs(ratio - 1) < 0.15).all()
     np.testing.assert_array_equal(to_512(short), short)
+
+
+@pytest.mark.parametrize("n", [1, 2, 256, 257, 511, 700])
+def test_rows_are_projected_window_by_window_as_they_are_at_once(n):
+    """Oracle: one product of all rows, bit by bit."""
+    rows = np.random.default_rng(n).normal(size=(n, 4420)).astype(np.float32)
+    random = np.random.default_rng(0).standard_normal((4420, 512), np.float32)
+    np.testing.assert_array_equal(to_512(in_file(rows)), rows @ (random / np.sqrt(512, dtype=np.float32)), strict=True)
+
+
+@pytest.mark.parametrize("trained", [True, False])
+def test_rows_in_files_are_analysed_as_rows_in_memory(checkpoint, trained):
+    analyzer = Analyzer(fake_encoders(), CONFIG, name="x", checkpoint=checkpoint if trained else None)
+    features = make_features(600)
+    filed = {name: in_file(getattr(features, name)) for name in ("video", "semantic", "audio")}
+    one, two = analyse(analyzer, features), analyse(analyzer, replace(features, **filed))
+    for name in (*CURVES, "top_classes", "saliency_peaks", "clip_embeddings", "fused_embeddings"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(two, name), err_msg=name, strict=True)
+    assert one.modality_scores.keys() == two.modality_scores.keys()
+    for name, scores in one.modality_scores.items():
+        np.testing.assert_array_equal(scores, two.modality_scores[name])
 
 
 def test_typed_texts_are_compared_with_the_cached_rows_alone(tmp_path, numbered_clip):

@@ -7,7 +7,7 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from app.web.guard import ENDPOINTS
-from app.web.player import START, STATIC, ReviewPlayer, content_hash, page_modules
+from app.web.player import START, STATIC, ReviewPlayer, content_hash, page_modules, preloads
 
 
 def test_the_name_follows_every_byte_and_every_file_name(tmp_path):
@@ -37,6 +37,13 @@ def test_every_module_is_served_under_that_name_alone():
     assert client.get("/page/0123456789abcdef/main.js").status_code == 404
     assert client.get(f"{base}/../player.py").status_code == 404
     assert not any(endpoint.takes("GET", f"{base}/review.html") for endpoint in ENDPOINTS)
+
+
+def test_all_modules_are_fetched_ahead():
+    base = f"page/{content_hash(STATIC)}"
+    wanted = {f"{base}/{file.relative_to(STATIC).as_posix()}" for file in STATIC.rglob("*.js")}
+    found = re.findall(r'<link rel="modulepreload" href="([^"]+)">', preloads())
+    assert (set(found), len(found)) == (wanted, len(wanted))
 
 
 def test_the_component_starts_the_page_by_one_line():

@@ -24,9 +24,12 @@ START = "import(new URL(props.main, document.baseURI)).then((m) => m.start({ ele
 
 def content_hash(folder: Path) -> str:
     """A name for what the modules of a folder hold: it changes with any byte of any of them."""
-    files = sorted(folder.rglob("*.js"))
-    told = [f"{file.relative_to(folder).as_posix()} {sha256_of(file)}" for file in files]
+    told = [f"{file.relative_to(folder).as_posix()} {sha256_of(file)}" for file in _modules(folder)]
     return hashlib.sha256("\n".join(told).encode()).hexdigest()[:16]
+
+
+def _modules(folder: Path) -> list[Path]:
+    return sorted(folder.rglob("*.js"))
 
 
 def page_modules() -> Route:
@@ -41,6 +44,12 @@ def page_modules() -> Route:
         return response
 
     return Route(f"/page/{content_hash(STATIC)}/{{name:path}}", module)
+
+
+def preloads() -> str:
+    """Links that let a browser fetch all modules at once, and not each as another one asks for it."""
+    here, names = f"page/{content_hash(STATIC)}", (file.relative_to(STATIC).as_posix() for file in _modules(STATIC))
+    return "".join(f'<link rel="modulepreload" href="{here}/{name}">' for name in names)
 
 
 class ReviewPlayer(gr.HTML):

@@ -13,7 +13,7 @@ from app.library import sweep_now_and_then
 from app.web.api import Api
 from app.web.guard import Guard
 from app.web.page import Page
-from app.web.player import STATIC, ReviewPlayer, page_modules
+from app.web.player import STATIC, ReviewPlayer, page_modules, preloads
 from app.web.uploads import FailedUploads, Uploads
 from cmhkf.home import EXAMPLES
 
@@ -47,6 +47,7 @@ def serve(workspace: Workspace, stopping: Event) -> None:
         max_file_size=f"{settings.max_upload_mb}mb",
         allowed_paths=[str(path) for path in (PLOTLY_JS, EXAMPLES, *workspace.store.public_dirs)],
         theme=Base(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]),
+        head=preloads(),
         css_paths=[STATIC / f"{name}.css" for name in STYLES],
         footer_links=[],
         show_error=False,

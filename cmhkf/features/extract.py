@@ -1,7 +1,7 @@
 """A clip's rows: what the encoders say about each snippet, made once and cached under the recipe's hash.
 
 Data flow: frames stream out of a child process snippet by snippet, go through the video encoder in small blocks and
-are forgotten, and the audio streams out of another in step with them. Only the rows stay, those of the video in a file.
+are forgotten, and the audio streams out of another in step with them. Only the rows stay, in files.
 Where a snippet ends is known beforehand on the 24 fps grid alone; on the native grid the audio comes after the frames.
 
 While the frames come, whoever asks for `Part`s is shown the rows that are complete, window by window.
@@ -14,10 +14,9 @@ import logging
 import math
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import NamedTuple
 
 import numpy as np
@@ -28,7 +27,7 @@ from cmhkf.encoders.protocols import AudioEncoder, AudioRows, Encoders, VideoRow
 from cmhkf.errors import DataError, MediaError
 from cmhkf.features.cache import evict, limit_bytes, mark_used
 from cmhkf.features.recipe import Recipe
-from cmhkf.files import NPZ_DAMAGE, open_npz, replacing
+from cmhkf.files import NPZ_DAMAGE, FileRows, open_npz, save_npz
 from cmhkf.media.clip import Clip, SnippetStream, WaveformStream
 from cmhkf.media.unseen import Unseen, as_rows, from_rows, joined
 from cmhkf.progress import Progress
@@ -46,16 +45,16 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, eq=False)
 class Features:
-    """What the encoders say about one clip; N snippets."""
+    """What the encoders say about one clip; N snippets. Rows in files are read slice by slice (`FileRows`)."""
 
     clip: Clip
     timeline: Timeline
     recipe_hash: str
-    video: np.ndarray
+    video: np.ndarray | FileRows
     """[N, D_v] float32: what the model's temporal part reads."""
-    semantic: np.ndarray
+    semantic: np.ndarray | FileRows
     """[N, D_s] float32, unit rows: compared with class texts (Eq. 1)."""
-    audio: np.ndarray | None
+    audio: np.ndarray | FileRows | None
     """[N, D_a] float32; None when there is nothing to hear."""
     audio_level_db: np.ndarray | None
     """[N] RMS level re full scale; None without an audio track."""
@@ -79,7 +78,7 @@ class Features:
             "unseen": as_rows(self.unseen),
             "source": self.clip.sha256,
         }
-        arrays = {f"cues.{i}": values for i, values in enumerate(self.cues.values())}
+        arrays: dict[str, np.ndarray | FileRows] = {f"cues.{i}": cue for i, cue in enumerate(self.cues.values())}
         arrays["header"] = np.frombuffer(json.dumps(header).encode(), np.uint8)
         arrays |= {"video": self.video, "semantic": self.semantic}
         if self.timeline.frame_times_s is not None:
@@ -87,8 +86,7 @@ class Features:
         for name in ("audio", "audio_level_db"):
             if getattr(self, name) is not None:
                 arrays[name] = getattr(self, name)
-        with replacing(path) as part, part.open("wb") as file:
-            np.savez(file, **arrays)  # type: ignore[arg-type]
+        save_npz(path, arrays)
 
     @classmethod
     def load(cls, path: Path, clip: Clip) -> Features:
@@ -99,9 +97,9 @@ class Features:
                 clip,
                 header.timeline,
                 header.recipe_hash,
-                file["video"],
-                file["semantic"],
-                file.get("audio"),
+                FileRows.copied(file, "video"),
+                FileRows.copied(file, "semantic"),
+                FileRows.copied(file, "audio") if "audio" in file else None,
                 file.get("audio_level_db"),
                 header.audio_state,
                 {name: file[f"cues.{i}"] for i, name in enumerate(header.cues)},
@@ -255,11 +253,11 @@ def extract_crops(
     yield from hearing
     audio = _audio_of(clip, heard, timeline)
     for held in rows:
-        yield _features(clip, timeline, recipe, held.joined(), audio, joined((*stream.unseen, *audio.unheard)))
+        yield _features(clip, timeline, recipe, held, audio, joined((*stream.unseen, *audio.unheard)))
 
 
 def _features(
-    clip: Clip, line: Timeline, recipe: Recipe, seen: VideoRows, audio: _Audio, unseen: tuple[Unseen, ...]
+    clip: Clip, line: Timeline, recipe: Recipe, seen: VideoRows | _Spool, audio: _Audio, unseen: tuple[Unseen, ...]
 ) -> Features:
     return Features(
         clip=clip,
@@ -267,10 +265,10 @@ def _features(
         recipe_hash=recipe.hash,
         video=seen.video,
         semantic=seen.semantic,
-        audio=audio.rows.audio if audio.rows else None,
+        audio=audio.rows,
         audio_level_db=audio.level_db,
         audio_state=audio.state,
-        cues=dict(seen.cues) | (dict(audio.rows.cues) if audio.rows else {}),
+        cues=dict(seen.cues) | audio.cues,
         unseen=unseen,
     )
 
@@ -298,24 +296,22 @@ def _cut(rows: VideoRows, part: slice) -> VideoRows:
 
 
 class _Spool:
-    """The rows of a clip while they come: what grows with its length and is wide waits in a nameless file."""
+    """The rows of a clip while they come, as VideoRows has them: what is wide waits in files."""
 
     def __init__(self) -> None:
-        self._file = TemporaryFile()  # noqa: SIM115 (closed once it is mapped)
-        self._narrow: list[VideoRows] = []
+        self.video, self.semantic = FileRows(), FileRows()
+        self._cues: list[Mapping[str, np.ndarray]] = []
 
     def add(self, rows: VideoRows) -> None:
         """Take the next rows."""
-        self._file.write(rows.video.tobytes())
-        self._shape = rows.video.shape[1:]
-        self._narrow.append(replace(rows, video=np.empty((len(rows.video), 0), rows.video.dtype)))
+        self.video.add(rows.video)
+        self.semantic.add(rows.semantic)
+        self._cues.append(rows.cues)
 
-    def joined(self) -> VideoRows:
-        """All of them, those of the video to be read from the file."""
-        rows = _joined(self._narrow)
-        with self._file:
-            video = np.memmap(self._file, rows.video.dtype, "c", shape=(len(rows.video), *self._shape))
-        return replace(rows, video=np.asarray(video))
+    @property
+    def cues(self) -> dict[str, np.ndarray]:
+        """[N] each."""
+        return {name: np.concatenate([cues[name] for cues in self._cues]) for name in self._cues[0]}
 
 
 class _Growth:
@@ -371,7 +367,8 @@ class _Heard:
     n_snippets: int
     done: int = 0
     """Snippets that were listened to."""
-    rows: AudioRows | None = None
+    rows: FileRows = field(default_factory=FileRows)
+    cues: dict[str, np.ndarray] = field(default_factory=dict)
     level_db: np.ndarray = field(init=False)
     unheard: tuple[Unseen, ...] = ()
     """Known at the end."""
@@ -388,37 +385,39 @@ class _Heard:
 
     def add(self, rows: AudioRows, level_db: np.ndarray) -> None:
         """Take the next snippets."""
-        if self.rows is None:
-            empty = {name: np.zeros(self.n_snippets, np.float32) for name in rows.cues}
-            self.rows = AudioRows(np.zeros((self.n_snippets, rows.audio.shape[1]), np.float32), empty)
         part = slice(self.done, self.done + len(level_db))
-        self.rows.audio[part], self.level_db[part] = rows.audio, level_db
+        self.rows.add(rows.audio)
+        self.level_db[part] = level_db
         for name, cue in rows.cues.items():
-            self.rows.cues[name][part] = cue
+            self.cues.setdefault(name, np.zeros(self.n_snippets, np.float32))[part] = cue
         self.done = part.stop
 
 
 @dataclass(frozen=True)
 class _Audio:
-    rows: AudioRows | None
+    rows: np.ndarray | FileRows | None
     level_db: np.ndarray | None
     state: str
     unheard: tuple[Unseen, ...]
+    cues: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 def _audio_of(clip: Clip, heard: _Heard | None, line: Timeline, *, first: int | None = None) -> _Audio:
     """The audio of a clip, or of a window of it that begins with the snippet `first`."""
     if heard is None:
         return _Audio(None, None, "no sound track" if not clip.has_audio else "not used", ())
-    if heard.rows is None or heard.error:
+    if not heard.done or heard.error:
         lost = Unseen(0.0, line.duration_s, f"the audio cannot be read: {heard.error}", only_sound=True)
         return _Audio(None, None, heard.error, (lost,))
     part = slice(first or 0, (first or 0) + line.n_snippets)
-    level, rows = heard.level_db[part], heard.rows
+    level = heard.level_db[part]
     if (level if first is None else heard.level_db).max() < AUDIBLE_DB:  # of the whole track
         return _Audio(None, level, "silent", heard.unheard)
-    cues = {name: cue[part] for name, cue in rows.cues.items()}
-    return _Audio(AudioRows(rows.audio[part], cues), level, "heard", heard.unheard)
+    cues = {name: cue[part] for name, cue in heard.cues.items()}
+    if first is None:
+        heard.rows.cut_to(line.n_snippets)
+    rows = heard.rows if first is None else heard.rows[part]
+    return _Audio(rows, level, "heard", heard.unheard, cues)
 
 
 def _hear(clip: Clip, encoder: AudioEncoder, timeline: Timeline) -> tuple[_Heard, Iterator[Progress]]:

@@ -13,6 +13,7 @@ from torch.nn.functional import pad
 from cmhkf.errors import DataError
 from cmhkf.features.extract import Features
 from cmhkf.features.folders import FeatureFolder, Rows
+from cmhkf.files import FileRows
 from cmhkf.model import afae, cvka
 from cmhkf.model.build import Model
 from cmhkf.model.config import ModelConfig
@@ -36,6 +37,17 @@ class Scored:
     modality_scores: dict[str, np.ndarray] = field(default_factory=dict)
 
 
+JOINED_TOO = ("top_classes", "fused_embeddings")
+OF_SNIPPETS = (
+    "scores",
+    "alignment_scores",
+    "class_probs",
+    "similarity",
+    "saliency",
+    "windowed_saliency",
+)  # as ModelOutput calls them too
+
+
 @torch.inference_mode()
 def run(model: Model, text: Tensor, rows: Rows | Features, *, what_if: bool = False) -> Scored:
     """Put the rows of one video through a trained model, each window of 256 snippets by itself (C.3).
@@ -46,9 +58,10 @@ def run(model: Model, text: Tensor, rows: Rows | Features, *, what_if: bool = Fa
         rows: of any number of snippets.
         what_if: also tell the scores without audio and without text, where these take part.
     """
-    windows = split_windows(len(rows.video))
+    drops = {"audio": model.sound is not None and rows.audio is not None, "text": model.has_text} if what_if else {}
+    what_ifs = [name for name, there in drops.items() if there]
 
-    def cut(stream: np.ndarray | None, window: slice) -> Tensor | None:
+    def cut(stream: np.ndarray | FileRows | None, window: slice) -> Tensor | None:
         if stream is None:
             return None
         part = torch.from_numpy(stream[window]).to(text.device)
@@ -56,36 +69,31 @@ def run(model: Model, text: Tensor, rows: Rows | Features, *, what_if: bool = Fa
         missing = 0 if model.mask_padding else WINDOW_SNIPPETS - len(part)
         return pad(part, (0, 0, 0, missing))[None]
 
-    def look(*drop: str) -> list[ModelOutput]:
-        outputs = []
-        for window in windows:
-            video, semantic, audio = (cut(stream, window) for stream in (rows.video, rows.semantic, rows.audio))
-            lengths = torch.tensor([window.stop - window.start], device=text.device)
-            outputs.append(model(video, lengths, text, semantic=semantic, audio=audio, drop=drop))
-        return outputs
+    def look(window: slice) -> Scored:
+        video, semantic, audio = (cut(stream, window) for stream in (rows.video, rows.semantic, rows.audio))
+        lengths = torch.tensor([window.stop - window.start], device=text.device)
 
-    def found(outputs: list[ModelOutput], name: str) -> np.ndarray:
-        values = [getattr(out, name)[0, out.mask[0]] for out in outputs]
-        return np.concatenate([(v.float() if v.is_floating_point() else v).cpu().numpy() for v in values])
+        def told(*drop: str) -> ModelOutput:
+            return model(video, lengths, text, semantic=semantic, audio=audio, drop=drop)
 
-    out = look()
-    parts = {"audio": model.sound is not None and rows.audio is not None, "text": model.has_text} if what_if else {}
-    return Scored(
-        scores=found(out, "scores"),
-        alignment_scores=found(out, "alignment_scores"),
-        class_probs=found(out, "class_probs"),
-        similarity=found(out, "similarity"),
-        top_classes=np.concatenate([output.top_classes.cpu().numpy() for output in out]),
-        saliency=found(out, "saliency"),
-        windowed_saliency=found(out, "windowed_saliency"),
-        saliency_peaks=np.flatnonzero(found(out, "peaks")),
-        fused_embeddings=found(out, "fused"),
-        modality_scores={f"without_{name}": found(look(name), "scores") for name, there in parts.items() if there},
-    )
+        def found(values: Tensor, out: ModelOutput) -> np.ndarray:
+            values = values[0, out.mask[0]]
+            return (values.float() if values.is_floating_point() else values).cpu().numpy()
+
+        out = told()
+        return Scored(
+            **{name: found(getattr(out, name), out) for name in OF_SNIPPETS},
+            top_classes=out.top_classes.cpu().numpy(),
+            saliency_peaks=np.flatnonzero(found(out.peaks, out)),
+            fused_embeddings=found(out.fused, out),
+            modality_scores={f"without_{name}": found(told(name).scores, out) for name in what_ifs},
+        )
+
+    return joined([look(window) for window in split_windows(len(rows.video))])
 
 
 @torch.inference_mode()
-def run_untrained(config: ModelConfig, text: Tensor, semantic: np.ndarray, *, tau: float) -> Scored:
+def run_untrained(config: ModelConfig, text: Tensor, semantic: np.ndarray | FileRows, *, tau: float) -> Scored:
     """Of rows [n, D_s] alone: similarity, saliency and P(class) = softmax(cosine / tau); the score is 1 - P(normal)."""
     how = config.afae
     project = partial(afae.project, tau=how.tau, w=how.w, overlap=how.overlap, renorm=how.renorm)
@@ -109,23 +117,14 @@ def run_untrained(config: ModelConfig, text: Tensor, semantic: np.ndarray, *, ta
 
 
 def joined(windows: Sequence[Scored]) -> Scored:
-    """The same of windows that follow one another, without fused embeddings and what-if scores."""
+    """The same of windows that follow one another."""
     starts = np.cumsum([0, *(len(window.scores) for window in windows)])
     peaks = [window.saliency_peaks + start for window, start in zip(windows, starts, strict=False)]
-
-    def of_all(name: str) -> np.ndarray:
-        return np.concatenate([getattr(window, name) for window in windows])
-
+    what_ifs = [window.modality_scores for window in windows]
     return Scored(
-        scores=of_all("scores"),
-        alignment_scores=of_all("alignment_scores"),
-        class_probs=of_all("class_probs"),
-        similarity=of_all("similarity"),
-        top_classes=of_all("top_classes"),
-        saliency=of_all("saliency"),
-        windowed_saliency=of_all("windowed_saliency"),
+        **{name: np.concatenate([getattr(window, name) for window in windows]) for name in (*OF_SNIPPETS, *JOINED_TOO)},
         saliency_peaks=np.concatenate(peaks),
-        fused_embeddings=np.zeros((starts[-1], 0), np.float32),
+        modality_scores={name: np.concatenate([scores[name] for scores in what_ifs]) for name in what_ifs[0]},
     )
 
 

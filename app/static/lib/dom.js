@@ -10,6 +10,11 @@ export function make(tag, className, text) {
   return made;
 }
 
+// The same text again would lay out the page again.
+export function write(place, text) {
+  if (place.textContent !== text) place.textContent = text;
+}
+
 // `label`: what it does, where its text does not say it.
 export function button(text, className, onPress, label = '') {
   const made = make('button', className, text);

@@ -24,9 +24,14 @@ export function makeHeat(curves, height, ink) {
     const image = new ImageData(width, height);
     const pixels = new Uint32Array(image.data.buffer);
     for (let row = 0; row < height; row++) {
-      const values = curves.similarity[Math.floor(row / rowPx)];
+      const [start, of] = [row * width, Math.floor(row / rowPx)];
+      if (row && of === Math.floor((row - 1) / rowPx)) {
+        pixels.copyWithin(start, start - width, start);
+        continue;
+      }
+      const values = curves.similarity[of];
       for (let i = 0; i < width; i++)
-        pixels[row * width + i] = tints[Math.round((255 * (values[first + i] - low)) / (high - low || 1))];
+        pixels[start + i] = tints[Math.round((255 * (values[first + i] - low)) / (high - low || 1))];
     }
     piece.getContext('2d').putImageData(image, 0, 0);
     pieces.push({ piece, first, width });

@@ -1,5 +1,5 @@
 // The words of the timeline, as text of the page: labels beside the lanes, the legend above, words in a lane.
-import { find, make } from '../lib/dom.js';
+import { find, make, write } from '../lib/dom.js';
 import { signed } from '../lib/format.js';
 import { element } from '../lib/host.js';
 import { recall, remember } from '../lib/memory.js';
@@ -95,7 +95,7 @@ export function writeLegend(curves, scoreName) {
 export function writeWords(words, lanes) {
   for (const [name, text] of Object.entries(words)) {
     const place = find('.rv-said-' + name);
-    if (place.textContent !== text) place.textContent = text;
+    write(place, text);
     place.hidden = !text || lanes[name].folded;
     place.style.top = middle(lanes[name]) + 'px';
   }

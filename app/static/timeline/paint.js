@@ -15,6 +15,7 @@ export function makePainter(canvas, colour) {
   const tools = makePen(canvas);
   const { pen, x, line, bands, rules } = tools;
   let heat = [];
+  let most = 2; // of the saliency
   let hatch = null;
   let unseenHatch = null;
   let scene = null;
@@ -26,6 +27,7 @@ export function makePainter(canvas, colour) {
     tools.dip(ink);
     hatch = tools.hatch(ink.miss, 0.8, 6);
     unseenHatch = tools.hatch(ink.unseen, 2, 10);
+    most = saliencyTop(curves);
     heat = lanes.classes.folded ? [] : makeHeat(curves, lanes.classes.height, ink);
   }
 
@@ -44,21 +46,20 @@ export function makePainter(canvas, colour) {
 
   function paintSaliency(lane) {
     const { curves } = scene;
-    const top = saliencyTop(curves);
-    rules(lane, [0, 1 / top]);
+    rules(lane, [0, 1 / most]);
     bands(curves.windows_s, lane, ink.window);
-    line(curves.saliency, lane, (value) => value / top, { style: ink.axis, width: 1 });
-    curve(curves.windowed, lane, (value) => value / top, { style: ink.saliency, width: 1.8 });
+    line(curves.saliency, lane, (value) => value / most, { style: ink.axis, width: 1 });
+    curve(curves.windowed, lane, (value) => value / most, { style: ink.saliency, width: 1.8 });
     pen.fillStyle = ink.saliency;
+    pen.beginPath();
     for (const peak of curves.peaks_s) {
       const at = x(peak);
       if (at < -5 || at > scene.width + 5) continue;
-      pen.beginPath();
       pen.moveTo(at - 4.5, lane.top);
       pen.lineTo(at + 4.5, lane.top);
       pen.lineTo(at, lane.top + 7);
-      pen.fill();
     }
+    pen.fill();
   }
 
   function paintAudio(lane) {

@@ -62,8 +62,9 @@ export function makeStrips({ isShown }) {
 
   function place(view, toPx, width) {
     for (const { made, segment } of blocks) {
-      made.hidden = segment.end_s < view[0] || segment.start_s > view[1];
-      if (made.hidden) continue;
+      const away = segment.end_s < view[0] || segment.start_s > view[1];
+      made.style.visibility = away ? 'hidden' : ''; // taken out, it would lay out the page anew
+      if (away) continue;
       const [from, to] = [clamp(toPx(segment.start_s), -4, width), clamp(toPx(segment.end_s), 0, width + 4)];
       made.style.left = from + 'px';
       made.style.width = Math.max(3, to - from) + 'px';

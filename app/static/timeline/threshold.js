@@ -1,5 +1,5 @@
 // The threshold as a line over the score: drawn up and down, moved by keys; and the line below which segments end.
-import { find } from '../lib/dom.js';
+import { find, write } from '../lib/dom.js';
 import { clamp, level } from '../lib/format.js';
 import { exitLine } from '../review/cut.js';
 import { listen, setCut, state } from '../state.js';
@@ -22,11 +22,10 @@ export function makeThreshold({ laneOf, timeAt, onSeek, onHover }) {
     const leave = exitLine(threshold, state.curves);
     handle.style.transform = y(threshold);
     handle.setAttribute('aria-valuenow', threshold.toFixed(2));
-    tag.textContent = threshold.toFixed(2);
+    write(tag, threshold.toFixed(2));
     exit.style.transform = y(leave);
-    exit.firstElementChild.textContent = 'segments end below ' + level(leave);
-    find('.rv-legend .rv-flag-words').textContent =
-      'flagged: from ' + level(threshold) + ' until below ' + level(leave);
+    write(exit.firstElementChild, 'segments end below ' + level(leave));
+    write(find('.rv-legend .rv-flag-words'), 'flagged: from ' + level(threshold) + ' until below ' + level(leave));
   }
 
   // Why a place is flagged although the curve lies below the threshold there.

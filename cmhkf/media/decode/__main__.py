@@ -15,7 +15,8 @@ from cmhkf.errors import MediaError
 from cmhkf.media.children import die_with
 from cmhkf.media.sandbox import ARRAY, BEAT, HEADER, JSON, MediaLimits
 
-AHEAD = 16  # messages that are made before the parent reads them, so that decoding goes on while it encodes
+# Messages that are made before the parent reads them, so that decoding goes on while it encodes. One of audio is large.
+AHEAD, AUDIO_AHEAD = 16, 1
 
 
 def main() -> None:
@@ -25,7 +26,7 @@ def main() -> None:
     limits = MediaLimits(**job.pop("limits"))
     with os.fdopen(os.dup(1), "wb") as out:
         os.dup2(2, 1)  # nothing that a C library prints gets between the messages
-        messages = Queue[tuple[bytes, bytes] | None](AHEAD)
+        messages = Queue[tuple[bytes, bytes] | None](AUDIO_AHEAD if job["kind"] == "audio" else AHEAD)
         sender = Thread(target=_send_all, args=(messages, out))
         sender.start()
 

@@ -13,10 +13,10 @@ these exceptions, found in a pass over the file without decoding:
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from struct import Struct
 
 import av.container
 import numpy as np
@@ -39,7 +39,10 @@ NEAR_S = 5.0  # tracks of one piece lie no further from each other in the file
 GUESSED_RATE = Fraction(25)  # of raw streams that state none, as players take it
 NONE = -(1 << 63)
 BEAT_PACKETS = 20_000
-DAMAGED = 4  # a flag in the table of packets
+KEY, HIDDEN, DAMAGED = 1, 2, 4  # flags in the table of packets
+# A row of that table, of which a day has millions: place, presentation, decoding, length, flags
+ROW = Struct("=qqqqB")
+COLUMNS = np.dtype([("place", "i8"), ("shown", "i8"), ("decoding", "i8"), ("length", "i8"), ("flags", "u1")])
 
 Track = VideoStream | AudioStream
 
@@ -93,50 +96,57 @@ def read_clock(source: av.container.InputContainer, limits: MediaLimits, beat: C
     track = video_track(source, limits)
     sound = source.streams.audio[0] if source.streams.audio else None
     tracks: list[Track] = [track, sound] if sound else [track]
-    rows = [array("q") for _ in tracks]
+    tables = [bytearray() for _ in tracks]
     at = {one.index: n for n, one in enumerate(tracks)}
     hides = track.codec_context.codec.canonical_name == "vp8"
     for place, packet in enumerate(packets_of(source, *tracks)):
         n = at[packet.stream_index]
         hidden = packet.is_discard or (hides and n == 0 and not memoryview(packet)[0] & 0x10)  # type: ignore[arg-type]
-        rows[n].extend(_row(place, packet, hidden=hidden))
+        tables[n] += _row(place, packet, hidden=hidden)
         if place % BEAT_PACKETS == 0:
             beat()
-        if n == 0 and len(rows[0]) > 5 * limits.frames:
+        if n == 0 and len(tables[0]) > limits.frames * ROW.size:
             break
     name = source.format.name
     was_lost = False
     if name == "mpegts" and sound and sound.codec_context and sound.codec_context.name == "aac":
-        was_lost = any(flags & DAMAGED for flags in rows[1][4::5])
+        was_lost = bool((_rows(tables[1])["flags"] & DAMAGED).any())
     if was_lost and sound:
-        rows[1] = _audio_rows(source, track, sound, rows[0][::5] or array("q", [0]), beat)
-    found = [_packets(one, np.array(row, np.int64).reshape(-1, 5), name) for one, row in zip(tracks, rows, strict=True)]
+        tables[1] = _audio_rows(source, track, sound, _rows(tables[0])["place"], beat)
+    found = [_packets(one, _rows(table), name) for one, table in zip(tracks, tables, strict=True)]
     found = [packets for packets in found if len(packets)] or found[:1]
     shifts, starts = find_pieces(found, name)
     heard = found[1] if len(found) > 1 else None
     return FileClock(name, found[0], heard, shifts, starts, was_lost)
 
 
-def _row(place: int, packet: Packet, *, hidden: bool = False) -> tuple[int, ...]:
+def _row(place: int, packet: Packet, *, hidden: bool = False) -> bytes:
     pts, dts = (NONE if value is None else value for value in (packet.pts, packet.dts))
-    return place, pts, dts, packet.duration or 0, packet.is_keyframe + 2 * hidden + DAMAGED * packet.is_corrupt
+    flags = KEY * packet.is_keyframe + HIDDEN * hidden + DAMAGED * packet.is_corrupt
+    return ROW.pack(place, pts, dts, packet.duration or 0, flags)
+
+
+def _rows(table: bytearray) -> np.ndarray:
+    """The table itself, not a copy: structured [P]."""
+    return np.frombuffer(table, COLUMNS)
 
 
 def _audio_rows(
-    source: av.container.InputContainer, video: Track, sound: Track, places: array[int], beat: Callable[[], None]
-) -> array[int]:
+    source: av.container.InputContainer, video: Track, sound: Track, places: np.ndarray, beat: Callable[[], None]
+) -> bytearray:
     """The rows of the audio as `audio_frames` reads it; their places follow from those of the video packets."""
-    rows, n_video = array("q"), 0
+    table, n_video = bytearray(), 0
     with unparsed(source) as anew:
         tracks = [anew.streams[track.index] for track in (video, sound)]
         for packet in audio_frames(anew, *tracks):  # type: ignore[arg-type]
             if packet.stream_index == sound.index:
-                rows.extend(_row(places[min(n_video, len(places) - 1)], packet))
+                place = int(places[min(n_video, len(places) - 1)]) if len(places) else 0
+                table += _row(place, packet)
             else:
                 n_video += 1
                 if n_video % BEAT_PACKETS == 0:
                     beat()
-    return rows
+    return table
 
 
 def nominal_s(track: Track, source_format: str) -> Fraction:
@@ -152,20 +162,23 @@ def nominal_s(track: Track, source_format: str) -> Fraction:
 
 def _packets(track: Track, rows: np.ndarray, source_format: str) -> Packets:
     base = track.time_base or Fraction(1, 90_000)
-    place, shown, decoding, length, flags = rows.T.copy()
+    place, shown, decoding, length, flags = (rows[name] for name in COLUMNS.names or ())
     counted = bool((shown == NONE).all() and (decoding == NONE).all())
     if counted:
         length[:] = round(nominal_s(track, source_format) / base)
         shown = decoding = np.arange(len(rows)) * length
-    decoding = _filled(np.where(decoding == NONE, shown, decoding), length)
+    if (missing := decoding == NONE).any():
+        decoding = _filled(np.where(missing, shown, decoding), length)
     reorders = isinstance(track, VideoStream) and source_format in WITHOUT_PRESENTATION_TIMES
     stamp = decoding if reorders else _filled(shown, length)
-    is_key, hidden, damaged = (flags & bit != 0 for bit in (1, 2, 4))
+    is_key, hidden, damaged = (flags & bit != 0 for bit in (KEY, HIDDEN, DAMAGED))
     return Packets(base, place, stamp, decoding, length, is_key, hidden, damaged, counted)
 
 
 def _filled(stamps: np.ndarray, length: np.ndarray) -> np.ndarray:
     """Missing stamps follow from the one before; leading ones are the first that is known."""
+    if not (stamps == NONE).any():
+        return stamps
     stamps = stamps.copy()
     known = np.flatnonzero(stamps != NONE)
     if len(known):
@@ -207,8 +220,9 @@ def find_pieces(tracks: Sequence[Packets], source_format: str) -> tuple[list[Fra
 
 def _moves(n: int, tracks: Sequence[Packets], times: Sequence[np.ndarray], may_jump: bool) -> Iterator[_Move]:
     steps = np.diff(times[n])
-    strays = steps - tracks[n].length[:-1] * float(tracks[n].time_base)
-    for i in np.flatnonzero(np.abs(strays) > STRAY_S).tolist():
+    strays = tracks[n].length[:-1] * float(tracks[n].time_base)
+    np.subtract(steps, strays, out=strays)
+    for i in np.flatnonzero((strays > STRAY_S) | (strays < -STRAY_S)).tolist():
         ahead = may_jump and strays[i] > FORWARD_JUMP_S
         ahead = ahead and not _is_rhythm(steps, i) and not _others_go_on(n, i, tracks, times)
         new_clock = bool(steps[i] < -BACKWARD_JUMP_S or ahead)
@@ -268,14 +282,15 @@ def _shifts(tracks: Sequence[Packets], n_pieces: int) -> tuple[list[Fraction], l
 
 def _span(packets: Packets, piece: int, shift_s: Fraction) -> tuple[Fraction | None, Fraction | None]:
     """Where the packets of a piece begin and end; None for a track without any."""
-    inside = np.flatnonzero((packets.piece == piece) & ~packets.is_hidden)
-    if not len(inside):
+    inside = (packets.piece == piece) & ~packets.is_hidden
+    if not inside.any():
         return None, None
     stamps = packets.stamp[inside]
     last = int(stamps.argmax())
-    ordered = np.sort(stamps)
-    length = int(packets.length[inside][last]) or (int(np.median(np.diff(ordered))) if len(ordered) > 1 else 0)
-    return int(ordered[0]) * packets.time_base + shift_s, (int(ordered[-1]) + length) * packets.time_base + shift_s
+    length = int(packets.length[inside][last])
+    if not length and len(stamps) > 1:
+        length = int(np.median(np.diff(np.sort(stamps))))
+    return int(stamps.min()) * packets.time_base + shift_s, (int(stamps[last]) + length) * packets.time_base + shift_s
 
 
 # Frames --------------------------------------------------------------------------------------------------------------
