@@ -75,6 +75,8 @@ class Analysis:
     """[N] each: named signals of the encoders that need no training, such as motion."""
     calibration: str = ""
     """What a score of 0.5 means, in words for people; empty where nothing was calibrated."""
+    least_share: float = 0.0
+    """The share of the strongest anomaly class below which its name is unclear; 0 where none was measured."""
     audio_level_db: np.ndarray | None = None
     """[N] dB re full scale, floor -100; None without an audio track."""
     unseen_s: tuple[Unseen, ...] | None = ()

@@ -227,6 +227,7 @@ class Analyzer:
             saliency_windows_s=_windows_s(line, scored.saliency_peaks, max(self.config.afae.w, 0)),
             clip_embeddings=embeddings,
             calibration=self._calibration_for(features.clip.name),
+            least_share=self.config.least_share,
             unseen_s=features.unseen,
             declared_duration_s=features.clip.declared_duration_s,
         )

@@ -368,7 +368,7 @@ def _outcome(job: Job, analysis: Analysis, *, kept: bool) -> Outcome:
         peak_score=float(analysis.scores[peak]),
         peak_s=float(analysis.times_s[peak]),
         n_segments=len(segments),
-        label=max(segments, key=lambda s: s.score).label if segments else "",
+        label=max(segments, key=lambda s: s.score).name if segments else "",
         unseen=analysis.unseen_s,
         kept=kept,
     )

@@ -29,7 +29,7 @@ _LABEL = {"label": TEXT, "label_prob": NUMBER}
 _CUT = {"threshold": NUMBER, "segment": WHOLE}
 _SCORES = {"score": NUMBER, "alignment_score": NUMBER}
 _SIGNALS = {"saliency": NUMBER, "audio_level_db": NUMBER, "class_probs": pa.map_(TEXT, NUMBER)}
-SEGMENTS = pa.schema(_CLIP | _CUT | _TIMES | {"peak_s": NUMBER, "score": NUMBER} | _LABEL)
+SEGMENTS = pa.schema(_CLIP | _CUT | _TIMES | {"peak_s": NUMBER, "score": NUMBER} | _LABEL | {"second": TEXT})
 SNIPPETS = pa.schema(_CLIP | {"snippet": WHOLE} | _TIMES | _SCORES | _LABEL | _SIGNALS)
 
 

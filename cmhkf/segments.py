@@ -27,6 +27,13 @@ class Segment:
     """That class's share among the anomaly classes, mean over the segment."""
     near_miss: bool = False
     """True: the curve came close to the threshold and did not reach it."""
+    second: str = ""
+    """The next class, where the name is unclear: `label_prob` is below the analysis' `least_share`. Else empty."""
+
+    @property
+    def name(self) -> str:
+        """The class in words for people: "fighting", or "unclear: fighting or riot"."""
+        return f"unclear: {self.label} or {self.second}" if self.second else self.label
 
 
 def flag_segments(
@@ -97,7 +104,9 @@ def _segment(analysis: Analysis, a: int, b: int) -> Segment:
     # The last snippet stands for the frames after it too (C.1 drops fewer than 16).
     end_s = line.duration_s if b == line.n_snippets else float(line.ends_s[b - 1])
     peak_s = min(float(line.middles_s[peak]), line.duration_s)
-    return Segment(float(line.times_s[a]), end_s, peak_s, float(scores[peak]), *strongest_class(analysis, a, b))
+    label, share = strongest_class(analysis, a, b)
+    second = second_class(analysis, a, b) if share < analysis.least_share else ""
+    return Segment(float(line.times_s[a]), end_s, peak_s, float(scores[peak]), label, share, second=second)
 
 
 def segment_between(analysis: Analysis, start_s: float, end_s: float) -> Segment:
@@ -115,3 +124,9 @@ def strongest_class(analysis: Analysis, a: int, b: int) -> tuple[str, float]:
     anomaly = analysis.class_probs[a:b, 1:].mean(axis=0)
     label_idx = int(anomaly.argmax())
     return analysis.classes[1 + label_idx], float(anomaly[label_idx] / max(anomaly.sum(), 1e-9))
+
+
+def second_class(analysis: Analysis, a: int, b: int) -> str:
+    """The anomaly class that comes next in snippets [a, b); empty where there is only one."""
+    order = analysis.class_probs[a:b, 1:].mean(axis=0).argsort(kind="stable")
+    return analysis.classes[1 + order[-2]] if len(order) > 1 else ""

@@ -41,7 +41,9 @@ def cut_cases():
         scores = np.round(np.clip(1.6 * (smooth - 0.2), 0, 1), 2)
         probs = rng.dirichlet(np.ones(3), n).round(4)
         probs[:, 0] = 1 - probs[:, 1:].sum(axis=1)
-        analysis = make_analysis(scores, class_probs=probs, duration_s=n * 2 / 3 + float(rng.random()) / 2)
+        analysis = make_analysis(
+            scores, class_probs=probs, duration_s=n * 2 / 3 + float(rng.random()) / 2, least_share=0.6
+        )
         cut = cut_of(rng)
         segments, near_misses = split_by_near_miss(flag_segments(analysis, **cut, near_misses=True))
         yield {

@@ -67,6 +67,14 @@ def test_label_peak_and_last_snippet():
     assert segment.end_s == 2.3  # the frames after the last whole snippet belong to it
 
 
+def test_a_name_is_unclear_where_its_share_is_below_what_was_measured():
+    """By hand: explosion has .55 of .70 among the anomalies, fighting .15."""
+    probs = np.array([[0.2, 0.2, 0.6], [0.4, 0.1, 0.5]])
+    for least_share, second, name in ((0.78, "", "explosion"), (0.79, "fighting", "unclear: explosion or fighting")):
+        [segment] = flag_segments(make_analysis([0.9, 0.8], class_probs=probs, least_share=least_share))
+        assert (segment.label, segment.second, segment.name) == ("explosion", second, name)
+
+
 @pytest.mark.parametrize("bad", [{"threshold": 1.2}, {"threshold": float("nan")}, {"min_length_s": -1}])
 def test_values_out_of_range_are_named(bad):
     with pytest.raises(ConfigError, match=next(iter(bad))):

@@ -13,7 +13,7 @@ from cmhkf.segments import EXIT_MARGIN, NEAR_MISS_MARGIN
 from cmhkf.timeline import SNIPPET_FRAMES, Timeline
 
 MOST_STEPS = 8  # for a snippet, on average
-VERSION = 2  # in the file's name: a newer page never draws an older file
+VERSION = 3  # in the file's name: a newer page never draws an older file
 
 
 def timeline_curves(analysis: Analysis) -> dict[str, Any]:
@@ -37,6 +37,7 @@ def timeline_curves(analysis: Analysis) -> dict[str, Any]:
         "alignment": short(analysis.alignment_scores[at]),
         "similarity": [short(row) for row in analysis.similarity[at].T],
         "probs": [short(row) for row in analysis.class_probs[at].T],
+        "least_share": analysis.least_share,
         "chosen": sorted({int(i) for i in analysis.top_classes.ravel()}),
         "saliency": short(analysis.saliency[at]),
         "windowed": short(analysis.windowed_saliency[at]),

@@ -6,7 +6,7 @@ import { mapKinds, mapRuns, pointWords } from '../../app/static/explain/map_mark
 import { clock, level, plural } from '../../app/static/lib/format.js';
 import { unseenFacts, unseenReasons } from '../../app/static/lib/unseen.js';
 import { listedClips, NO_WISH, stateOf } from '../../app/static/library/sort.js';
-import { cutHere, reviewHere } from '../../app/static/review/cut.js';
+import { cutHere, reviewHere, wordsOf } from '../../app/static/review/cut.js';
 import { fitsFilter, inside, sortedSegments } from '../../app/static/review/segment_order.js';
 import { listen, reset, select, setCut, state, tell, USUAL_CUT } from '../../app/static/state.js';
 import { layLanes, timeTicks } from '../../app/static/timeline/lanes.js';
@@ -32,7 +32,21 @@ test('segments are cut as Python cuts them', () => {
     const here = cutHere(curves, cut);
     alike(here.segments, segments, values, 2e-4);
     alike(here.near_misses, near_misses, values, 2e-4);
+    assert.deepEqual(here.segments.map((s) => s.second), segments.map((s) => s.second)); // prettier-ignore
   }
+  const seconds = tables.cut.flatMap(({ segments }) => segments.map((s) => s.second));
+  assert.ok(seconds.includes('') && seconds.some(Boolean), 'some names are clear and some are not');
+});
+
+test('an unclear name is told with the next one until a person has decided', () => {
+  const { curves } = tables.cut.find(({ segments }) => segments.some((s) => s.second));
+  const unsure = { ...curves, least_share: 1.1 };
+  const mark = { start_s: 0, end_s: 1, revision: 0, label: 'a', model_label: 'a' };
+  assert.match(wordsOf(unsure, mark), /^unclear: a or \w+/);
+  assert.equal(wordsOf({ ...curves, least_share: 0 }, mark), 'a');
+  assert.equal(wordsOf(unsure, { ...mark, revision: 1 }), 'a');
+  assert.equal(wordsOf(unsure, { ...mark, label: 'b' }), 'b');
+  assert.equal(wordsOf(null, mark), 'a');
 });
 
 test('decided marks leave of the segments what Python leaves', () => {

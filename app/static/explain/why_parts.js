@@ -1,6 +1,8 @@
 // The parts of the tab "Why", from what the server says of a segment. `curve(lines, low, high, label)` draws one over it.
 import { button, make, thumbnail } from '../lib/dom.js';
 import { clock, clockSpan } from '../lib/format.js';
+import { wordsOf } from '../review/cut.js';
+import { state } from '../state.js';
 import { axisRow, contrastKey, contrastRows, section } from './charts.js';
 
 export function classesPart(facts) {
@@ -81,8 +83,8 @@ export function neighbourButton(n, onPress) {
 // The segment's name, and ways to it and to its peak.
 export function whyHead(segment, onSeek) {
   const made = make('div', 'rv-whyhead');
-  const name = make('h3', '', segment.label);
-  name.title = segment.label;
+  const name = make('h3', '', wordsOf(state.curves, segment));
+  name.title = name.textContent;
   const when = clockSpan(segment.start_s, segment.end_s);
   const back = button(when, 'rv-btn rv-small', () => onSeek(segment.start_s));
   back.ariaLabel = 'Go to the segment, ' + when;

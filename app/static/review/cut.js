@@ -6,8 +6,10 @@ import { inTime } from './segment_order.js';
 
 /**
  * @typedef {{ scores: number[], probs: number[][], classes: string[], snippet_s: number, duration_s: number,
- *   snippet_ratio: [ticks: number, rate: number], exit_margin: number, near_miss_margin: number }} Curves
- * @typedef {{ start_s: number, end_s: number, peak_s: number, score: number, label: string, label_prob: number }} Found
+ *   snippet_ratio: [ticks: number, rate: number], exit_margin: number, near_miss_margin: number,
+ *   least_share: number }} Curves
+ * @typedef {{ start_s: number, end_s: number, peak_s: number, score: number, label: string, label_prob: number,
+ *   second: string }} Found
  * @typedef {{ id: string, start_s: number, end_s: number, revision: number, model_start_s?: number | null,
  *   model_end_s?: number | null }} Mark
  */
@@ -25,21 +27,32 @@ function describe(curves, begin, end) {
   const { scores, probs, classes, snippet_s, duration_s } = curves;
   let peak = begin;
   for (let i = begin; i < end; i++) if (scores[i] > scores[peak]) peak = i;
-  let [label, most, all] = [1, -1, 0];
-  for (let c = 1; c < classes.length; c++) {
-    let sum = 0;
-    for (let i = begin; i < end; i++) sum += probs[c][i];
-    all += sum / (end - begin);
-    if (sum / (end - begin) > most) [label, most] = [c, sum / (end - begin)];
-  }
   return {
     start_s: timeOf(curves, begin),
     end_s: end === scores.length ? duration_s : timeOf(curves, end),
     peak_s: Math.min(timeOf(curves, peak) + snippet_s / 2, duration_s),
     score: scores[peak],
-    label: classes[label],
-    label_prob: most / Math.max(all, 1e-9),
+    ...nameOf(curves, begin, end),
   };
+}
+
+/** The strongest anomaly class of the snippets [begin, end), and the next one where the name is unclear.
+ * @param {Curves} curves @param {number} begin @param {number} end */
+function nameOf({ probs, classes, least_share }, begin, end) {
+  const sums = classes.map((_, c) => (c ? probs[c].slice(begin, end).reduce((sum, p) => sum + p, 0) : 0));
+  const [first, next] = classes.map((_, c) => c).slice(1).sort((a, b) => sums[b] - sums[a]); // prettier-ignore
+  const label_prob = sums[first] / Math.max(sums.reduce((sum, s) => sum + s, 0), 1e-9 * (end - begin));
+  return { label: classes[first], label_prob, second: label_prob < least_share && next ? classes[next] : '' };
+}
+
+/**
+ * A mark's class in words: whether the model's own name is unclear is shown until a person has decided.
+ * @param {Curves | null} curves @param {Mark & { label: string, model_label?: string }} mark
+ */
+export function wordsOf(curves, mark) {
+  if (!curves || mark.revision || mark.label !== mark.model_label) return mark.label;
+  const { second } = segmentBetween(curves, mark.start_s, mark.end_s);
+  return second ? `unclear: ${mark.label} or ${second}` : mark.label;
 }
 
 /** @param {Curves} curves @param {{ threshold: number, min_length_s: number, merge_gap_s: number }} cut */

@@ -1,17 +1,20 @@
 // The rows of the table of segments.
 import { make } from '../lib/dom.js';
 import { clock } from '../lib/format.js';
+import { state } from '../state.js';
+import { wordsOf } from './cut.js';
 import { STATES } from './segment_order.js';
 
 function classCell(mark, filteredOut) {
-  const cell = make('td', 'rv-class', mark.label);
+  const name = wordsOf(state.curves, mark);
+  const cell = make('td', 'rv-class', name);
   const add = (text, className = '') => cell.append(make('small', className, text));
   if (mark.model_label && mark.label !== mark.model_label) add('model: ' + mark.model_label);
   if (!mark.model_label) add('by hand');
   if (mark.note) add('✎ ' + mark.note, 'rv-noted');
   if (mark.provisional) add('provisional');
   if (filteredOut) add('filtered out');
-  cell.title = [mark.label, 'Model: ' + (mark.model_label || 'nothing flagged'), mark.note].filter(Boolean).join('\n');
+  cell.title = [name, 'Model: ' + (mark.model_label || 'nothing flagged'), mark.note].filter(Boolean).join('\n');
   return cell;
 }
 
