@@ -197,6 +197,8 @@ class Panel:
     confusion: Confusion | None
     curve: OperatingCurve | None
     overlap: Overlap
+    rule: str
+    """How segments were matched to events."""
     notes: tuple[str, ...] = ()
 
 
@@ -272,6 +274,7 @@ def measure_panel(
         confusion=_confusion(laid, counted, tuple(classes), draws) if counted and classes else None,
         curve=_curve(laid, normal) if unit else None,
         overlap=_overlap(videos),
+        rule=RULE,
         notes=tuple(said),
     )
 
