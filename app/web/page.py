@@ -11,6 +11,7 @@ from app.clips.truths import TruthStore
 from app.clips.workspace import Workspace
 from app.explain.explain import Explainer
 from app.explain.maps import Maps
+from app.explain.quality import quality_of
 from app.export.exports import Exports
 from app.export.marks_file import MarksFile, read_marks
 from app.library import Library
@@ -78,6 +79,7 @@ class Page:
             "take_truth": self.take_truth,
             "drop_truth": self.drop_truth,
             "map": self.map,
+            "quality": self.quality,
             "export": self.export,
             "export_labels": lambda data: _status(self.exports.begin_labels(data.cut)),
             "import_preview": lambda data: answers.marks_file_json(_marks_file(data), self._analysis(data)),
@@ -241,6 +243,10 @@ class Page:
         """{analysis_id, method, scope} -> {url} of a finished map's file, or {job} under way."""
         found = self.maps.open(data.text("analysis_id"), data.text("method"), data.text("scope"))
         return {"job": found.id} if isinstance(found, Job) else {"url": file_url(found)}
+
+    def quality(self, data: Arguments) -> Json:
+        """{model_id} of an analysis -> what was measured of its model, or why nothing was."""
+        return plain(quality_of(self.workspace.settings.preset, data.text("model_id")))
 
     # Exports ---------------------------------------------------------------------------------------------------------
 

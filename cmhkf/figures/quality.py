@@ -77,7 +77,8 @@ def _alarms(axes: Axes, panel: Panel) -> None:
         axes.plot([max(edge, MOST_ALARMS) for edge in rate[1:]], (row, row), color=SCORE)
         axes.plot(max(rate.value, MOST_ALARMS), row, "o", color=SCORE, markersize=4)
     names = [f"{alarms.kind} ({alarms.hours:.2f} h)" for alarms in panel.alarms]
-    axes.set(yticks=range(len(names)), yticklabels=names, xscale="log", xlabel="by Poisson's law, 95 %")
+    axes.set(yticks=range(len(names)), yticklabels=names, xlabel="by Poisson's law, 95 %")
+    _by_decades(axes)
     axes.margins(y=0.2)
     axes.invert_yaxis()
 
@@ -91,8 +92,9 @@ def _operating(axes: Axes, panel: Panel) -> None:
     near = int(np.argmin(np.abs(np.array(curve.thresholds) - panel.threshold)))
     at = (max(curve.alarms_per_hour[near], MOST_ALARMS), curve.recall[near])
     axes.plot(*at, "o", color=SCORE, markersize=4)
+    _by_decades(axes)
     axes.annotate(f"{curve.thresholds[near]:g}", at, xytext=(4, -9), textcoords="offset points", fontsize=7)
-    axes.set(xscale="log", ylim=(0, 1.03), xlabel="alarms an hour", ylabel="events found")
+    axes.set(ylim=(0, 1.03), xlabel="alarms an hour", ylabel="events found")
 
 
 def _latency(axes: Axes, panel: Panel) -> None:
@@ -133,6 +135,12 @@ def _classes(axes: Axes, panel: Panel) -> None:
             axes.text(column, row, str(n), ha="center", va="center", fontsize=6, color=colour)
     axes.set_xticks(range(len(confusion.columns)), confusion.columns, rotation=30, ha="right")
     axes.set_yticks(range(len(confusion.rows)), confusion.rows)
+
+
+def _by_decades(axes: Axes) -> None:
+    axes.set_xscale("log")
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter("")
 
 
 def _empty(axes: Axes) -> None:
