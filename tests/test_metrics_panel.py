@@ -208,6 +208,13 @@ def test_without_normal_videos_or_scores_from_0_to_1_the_rest_is_measured():
     assert normal.alarms[0].n_alarms == 2
 
 
+def test_minutes_of_normal_videos_are_kept_for_a_budget_of_alarms():
+    calm = [ScoredVideo(name, np.full(90, level), []) for name, level in (("x", 0.2), ("y", 0.12362))]
+    panel = panel_of([*calm, ScoredVideo("z", np.ones(90), [(0, 1, "x")])], classes=())
+    assert panel.minute_peaks == (0.2, 0.1236)
+    assert panel_of(VIDEOS).minute_peaks == ()  # 10 s
+
+
 def test_snippets_last_two_thirds_of_a_second_unless_told():
     panel = panel_of([ScoredVideo("a", np.zeros(6), [])], classes=())
     assert panel.hours * 3600 == pytest.approx(4)

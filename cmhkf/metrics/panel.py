@@ -14,6 +14,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from cmhkf.errors import DataError
+from cmhkf.metrics.budget import minute_peaks
 from cmhkf.metrics.frames import Ranking
 from cmhkf.metrics.intervals import RESAMPLES, Interval, measure, percentiles, poisson_interval
 from cmhkf.segments import cut
@@ -197,6 +198,9 @@ class Panel:
     confusion: Confusion | None
     curve: OperatingCurve | None
     overlap: Overlap
+    minute_peaks: tuple[float, ...]
+    """Highest score of each minute of normal footage, to four digits, from which a budget of alarms sets a threshold;
+    empty where scores go beyond 0 to 1."""
     rule: str
     """How segments were matched to events."""
     notes: tuple[str, ...] = ()
@@ -274,6 +278,7 @@ def measure_panel(
         confusion=_confusion(laid, counted, tuple(classes), draws) if counted and classes else None,
         curve=_curve(laid, normal) if unit else None,
         overlap=_overlap(videos),
+        minute_peaks=_minute_peaks(laid, normal) if unit else (),
         rule=RULE,
         notes=tuple(said),
     )
@@ -555,6 +560,11 @@ def _curve(laid: Sequence[_Laid], normal: np.ndarray) -> OperatingCurve:
         recall=ratios(lambda c: c.found.sum(), lambda c: c.events.sum()),
         precision=ratios(lambda c: c.right.sum(), lambda c: c.flagged.sum()),
     )
+
+
+def _minute_peaks(laid: Sequence[_Laid], normal: np.ndarray) -> tuple[float, ...]:
+    curves = [(one.scores, one.seconds) for one, calm in zip(laid, normal, strict=True) if calm]
+    return tuple(minute_peaks(curves).round(4).tolist())
 
 
 def _overlap(videos: Sequence[ScoredVideo]) -> Overlap:
