@@ -12,11 +12,11 @@ NINE = np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9])
 @pytest.mark.parametrize(
     ("per_hour", "threshold", "expected", "n_flagged"),
     [
-        (6, 0.901, 6, 0),  # 60 (0 + 1) / 10
-        (11.9, 0.901, 6, 0),
-        (12, 0.801, 12, 1),
-        (30, 0.501, 30, 4),
-        (60, 0.001, 60, 9),
+        (6, 0.91, 6, 0),  # 60 (0 + 1) / 10
+        (11.9, 0.91, 6, 0),
+        (12, 0.81, 12, 1),
+        (30, 0.51, 30, 4),
+        (60, 0.01, 60, 9),
     ],
 )
 def test_the_lowest_threshold_that_keeps_to_the_budget(per_hour, threshold, expected, n_flagged):
@@ -30,17 +30,15 @@ def test_the_interval_and_the_sentence():
     found = alarm_budget(NINE, 12, source="a camera")
     assert found.flagged[1:] == pytest.approx((60 / 9 * 0.0253, 60 / 9 * 5.5716), rel=1e-2)
     assert found.said == (
-        "0.801 keeps to at most 12 alarms an hour: at most 12 minutes of an hour are expected to raise one, by "
+        "0.81 keeps to at most 12 alarms an hour: at most 12 minutes of an hour are expected to raise one, by "
         "conformal p-values of 9 normal minutes of a camera; 1 of these reach it, 6.7 an hour, 95 % interval 0.17 to 37"
     )
 
 
 def test_few_minutes_promise_little():
-    with pytest.raises(
-        ConfigError, match=r"9 normal minutes of a camera cannot promise at most 1 alarms.*takes 59.*6 or"
-    ):
+    with pytest.raises(ConfigError, match=r"9 normal minutes of a camera cannot .* 1 alarms.* takes 59.* allow 6 or"):
         alarm_budget(NINE, 1, source="a camera")
-    assert alarm_budget(np.linspace(0, 0.5, 59), 1, source="a camera").threshold == 0.501
+    assert alarm_budget(np.linspace(0, 0.5, 59), 1, source="a camera").threshold == 0.51
     with pytest.raises(ConfigError, match="1 of 9 normal minutes of a camera score as high as can be"):
         alarm_budget(np.append(NINE[:8], 1.0), 6, source="a camera")
     for wrong in (0, -1, np.inf, np.nan):

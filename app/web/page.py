@@ -15,6 +15,7 @@ from app.explain.quality import quality_of
 from app.export.exports import Exports
 from app.export.marks_file import MarksFile, read_marks
 from app.library import Library
+from app.review.budget import budgeted
 from app.review.marks import ReviewError
 from app.review.reviews import Decision, Reviews, View
 from app.review.rules import reviewer_name
@@ -70,6 +71,7 @@ class Page:
             "who": lambda _: {"reviewer": self._user},  # empty where everybody gives a name
             "marks": lambda data: answers.review_json(self._view(data)),
             "decide": self.decide,
+            "budget": self.budget,
             "undo": lambda data: answers.review_json(self.reviews.undo(self._view(data), *_request_of(data))),
             "redo": lambda data: answers.review_json(self.reviews.redo(self._view(data), *_request_of(data))),
             "why": lambda data: answers.why_json(self.explainer.why(*_segment(data))),
@@ -215,6 +217,10 @@ class Page:
             for name, value in needed.items()
         }
         return answers.review_json(self.reviews.decide(view, Decision(action, **values), *_request_of(data)))
+
+    def budget(self, data: Arguments) -> Json:
+        """What `marks` takes with {per_hour} -> {threshold, said}: at most so many alarms an hour of normal footage."""
+        return plain(budgeted(self._view(data), self.workspace.settings.preset, data.number("per_hour")))
 
     # Why, ground truth and maps --------------------------------------------------------------------------------------
 

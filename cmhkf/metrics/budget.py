@@ -18,8 +18,9 @@ from cmhkf.metrics.intervals import Interval, poisson_interval
 
 MINUTE_S = 60.0
 MINUTES_AN_HOUR = 60
-STEPS = 1000  # thresholds are given to three digits
+STEPS = 100  # thresholds are given to two digits, as the page shows them
 LEAST = 1 / STEPS
+DIGITS = 4  # of scores: single precision is no reason to raise or to lower a threshold
 
 
 @dataclass(frozen=True)
@@ -44,9 +45,9 @@ class AlarmBudget:
     def said(self) -> str:
         """All of it in one sentence."""
         return (
-            f"{self.threshold:g} keeps to at most {self.per_hour:g} alarms an hour: at most {self.expected:.2g} minutes "
-            f"of an hour are expected to raise one, by conformal p-values of {self.n_minutes:,} normal minutes of "
-            f"{self.source}; {self.n_flagged:,} of these reach it, {self.flagged.value:.2g} an hour, 95 % interval "
+            f"{self.threshold:g} keeps to at most {self.per_hour:g} alarms an hour: at most {self.expected:.2g} "
+            f"minutes of an hour are expected to raise one, by conformal p-values of {self.n_minutes:,} normal minutes "
+            f"of {self.source}; {self.n_flagged:,} of these reach it, {self.flagged.value:.2g} an hour, 95 % interval "
             f"{self.flagged.low:.2g} to {self.flagged.high:.2g}"
         )
 
@@ -89,12 +90,12 @@ def alarm_budget(peaks: np.ndarray, per_hour: float, *, source: str) -> AlarmBud
             f"{n} normal minutes of {source} cannot promise at most {per_hour:g} alarms an hour: that takes "
             f"{needed:,}. Mark more footage as normal, or allow {MINUTES_AN_HOUR / (n + 1):.2g} or more"
         )
-    ranked = np.sort(peaks)[::-1]
+    ranked = np.sort(peaks.round(DIGITS))[::-1]
     above = ranked[allowed] if allowed < n else 0.0  # the threshold lies above it
     threshold = max(LEAST, (math.floor(above * STEPS + 1e-9) + 1) / STEPS)
     if threshold > 1:
         raise ConfigError(
-            f"{int((peaks >= 1 - LEAST).sum())} of {n} normal minutes of {source} score as high as can be, so no "
+            f"{int((peaks >= 1).sum())} of {n} normal minutes of {source} score as high as can be, so no "
             f"threshold keeps to {per_hour:g} alarms an hour"
         )
     n_flagged = int((peaks >= threshold).sum())
