@@ -45,6 +45,7 @@ from cmhkf.features.make import extract_all, name_files
 from cmhkf.features.recipe import recipe_of
 from cmhkf.files import sha256_of
 from cmhkf.media.find import find_videos
+from cmhkf.metrics.intervals import poisson_interval
 from cmhkf.model.checkpoint import save_checkpoint
 from cmhkf.model.config import ModelConfig
 from cmhkf.model.trained_on import TRAINING_VIDEOS, digests
@@ -200,7 +201,7 @@ def operating_point(videos: Sequence[Video], held_out: Curves, development: Sequ
             halves[not chosen].append(curve)
     count = sum(measure.count_alarms(on, measure.calibrate(by, ALARMS_PER_HOUR)) for by, on in (halves, halves[::-1]))
     every = [*halves[0], *halves[1]]
-    rate, low, high = (number / measure.hours(every) for number in (count, *measure.poisson_interval(count)))
+    rate, low, high = (number / measure.hours(every) for number in (count, *poisson_interval(count)))
     return measure.calibrate(every, ALARMS_PER_HOUR), (
         f"0.5 was set on {len(every)} normal CCTV videos, held out; set on either half of them and counted on the "
         f"other, it raised {count} alarms in {measure.hours(every):.2f} h: {rate:.1f} an hour, 95 % interval "

@@ -8,6 +8,7 @@ from cmhkf.analysis import Analysis
 from cmhkf.errors import ConfigError
 
 EXIT_MARGIN = 0.1  # a segment goes on until the score falls this far below the threshold that opened it
+MERGE_GAP_S = 1.0  # segments closer than this are one, unless asked otherwise
 NEAR_MISS_MARGIN = 0.15  # curves that peak this close under the threshold are near misses
 
 
@@ -41,7 +42,7 @@ def flag_segments(
     threshold: float = 0.5,
     *,
     min_length_s: float = 0.0,
-    merge_gap_s: float = 1.0,
+    merge_gap_s: float = MERGE_GAP_S,
     near_misses: bool = False,
 ) -> list[Segment]:
     """Flag where `analysis.scores` reaches `threshold`, in order of time.
@@ -78,18 +79,30 @@ def flag_segments(
 
 
 def _intervals(analysis: Analysis, threshold: float, merge_gap_s: float) -> list[Segment]:
-    scores = analysis.scores
+    line = analysis.timeline
+    found = cut(analysis.scores, line.times_s, line.ends_s, threshold=threshold, merge_gap_s=merge_gap_s)
+    return [_segment(analysis, a, b) for a, b in found]
+
+
+def cut(
+    scores: np.ndarray,
+    starts_s: np.ndarray,
+    ends_s: np.ndarray,
+    *,
+    threshold: float,
+    merge_gap_s: float = MERGE_GAP_S,
+) -> list[tuple[int, int]]:
+    """Half-open index pairs of the snippets of each flagged interval, of scores, starts and ends in seconds, [N]."""
     leave = max(threshold - EXIT_MARGIN, threshold / 2)
     # A snippet is inside when its stretch above `leave` holds one that reaches `threshold`.
     found = [(a, b) for a, b in runs(scores >= leave) if scores[a:b].max() >= threshold]
-    starts, ends = analysis.timeline.times_s, analysis.timeline.ends_s
     merged: list[tuple[int, int]] = []
     for a, b in found:
-        if merged and starts[a] - ends[merged[-1][1] - 1] < merge_gap_s:
+        if merged and starts_s[a] - ends_s[merged[-1][1] - 1] < merge_gap_s:
             merged[-1] = (merged[-1][0], b)
         else:
             merged.append((a, b))
-    return [_segment(analysis, a, b) for a, b in merged]
+    return merged
 
 
 def runs(inside: np.ndarray) -> list[tuple[int, int]]:

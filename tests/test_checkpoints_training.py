@@ -20,7 +20,7 @@ from checkpoints.training.footage import (
     in_development,
     read_footage,
 )
-from checkpoints.training.measure import calibrate, count_alarms, poisson_interval, subset_aucs
+from checkpoints.training.measure import calibrate, count_alarms, subset_aucs
 from checkpoints.training.student import MODEL, with_projection
 from checkpoints.training.teacher import HEADS, fit_teacher, split
 from cmhkf.encoders.demo.video import VIDEO_DIM
@@ -136,14 +136,6 @@ def test_the_threshold_keeps_to_the_stated_rate():
     assert ([count_alarms([curve], t) for t in (3, 2, 1, 0.5)], calibrate([curve], 1)) == ([1, 1, 2, 2], 2)
     assert calibrate([curve], 2) == 0  # the zeros are one long alarm
     assert calibrate([curve], 0) > 3
-
-
-@pytest.mark.parametrize(
-    ("count", "low", "high"), [(0, 0, 3.6889), (1, 0.0253, 5.5716), (4, 1.0899, 10.2416), (10, 4.7954, 18.3904)]
-)
-def test_the_interval_of_a_count(count, low, high):
-    """Oracle: published tables of the exact 95 % interval of a Poisson count; 0 by hand: exp(-high) = 0.025."""
-    assert poisson_interval(count) == pytest.approx((low, high), abs=5e-5)
 
 
 def test_alarms_are_counted_on_videos_that_the_threshold_was_not_set_on():

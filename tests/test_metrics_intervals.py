@@ -5,7 +5,7 @@ import pytest
 from sklearn.metrics import auc, average_precision_score, precision_recall_curve, roc_auc_score
 
 from cmhkf.errors import DataError
-from cmhkf.metrics.intervals import measure
+from cmhkf.metrics.intervals import measure, poisson_interval
 
 RNG = np.random.default_rng(0)
 LENGTHS = [9, 4, 15, 1, 12, 7]
@@ -77,3 +77,11 @@ def test_rows_may_be_anything_with_weights():
 def test_what_cannot_be_measured_is_refused(scores, positive, message):
     with pytest.raises(DataError, match=message):
         measure(np.array(scores), np.array(positive), 1 - np.array(positive), np.arange(2))
+
+
+@pytest.mark.parametrize(
+    ("count", "low", "high"), [(0, 0, 3.6889), (1, 0.0253, 5.5716), (4, 1.0899, 10.2416), (10, 4.7954, 18.3904)]
+)
+def test_the_interval_of_a_count(count, low, high):
+    """Oracle: published tables of the exact 95 % interval of a Poisson count; 0 by hand: exp(-high) = 0.025."""
+    assert poisson_interval(count) == pytest.approx((low, high), abs=5e-5)

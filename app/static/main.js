@@ -21,6 +21,7 @@ import { makeFootage } from './player/footage.js';
 import { makeKeys } from './player/keys.js';
 import { makeTransport } from './player/transport.js';
 import { makeTrust } from './player/trust.js';
+import { makeQuality } from './quality/quality.js';
 import { makeReview } from './review/review.js';
 import { reset, state, tell } from './state.js';
 import { makeMinimap } from './timeline/minimap.js';
@@ -39,7 +40,7 @@ function build() {
   });
   const review = makeReview({ video, transport, footage });
   bindTabs();
-  makeTrust({ onAnalyse: () => clipView.analyse() });
+  makeTrust({ onAnalyse: () => clipView.analyse(), onQuality: makeQuality() });
   makeMinimap(timeline.axis);
   const library = makeLibrary({
     onOpen: (which) => clipView.open(which),

@@ -11,9 +11,11 @@ from app.clips.truths import TruthStore
 from app.clips.workspace import Workspace
 from app.explain.explain import Explainer
 from app.explain.maps import Maps
+from app.explain.quality import quality_of
 from app.export.exports import Exports
 from app.export.marks_file import MarksFile, read_marks
 from app.library import Library
+from app.review.budget import budgeted
 from app.review.marks import ReviewError
 from app.review.reviews import Decision, Reviews, View
 from app.review.rules import reviewer_name
@@ -69,6 +71,7 @@ class Page:
             "who": lambda _: {"reviewer": self._user},  # empty where everybody gives a name
             "marks": lambda data: answers.review_json(self._view(data)),
             "decide": self.decide,
+            "budget": self.budget,
             "undo": lambda data: answers.review_json(self.reviews.undo(self._view(data), *_request_of(data))),
             "redo": lambda data: answers.review_json(self.reviews.redo(self._view(data), *_request_of(data))),
             "why": lambda data: answers.why_json(self.explainer.why(*_segment(data))),
@@ -78,6 +81,7 @@ class Page:
             "take_truth": self.take_truth,
             "drop_truth": self.drop_truth,
             "map": self.map,
+            "quality": self.quality,
             "export": self.export,
             "export_labels": lambda data: _status(self.exports.begin_labels(data.cut)),
             "import_preview": lambda data: answers.marks_file_json(_marks_file(data), self._analysis(data)),
@@ -214,6 +218,10 @@ class Page:
         }
         return answers.review_json(self.reviews.decide(view, Decision(action, **values), *_request_of(data)))
 
+    def budget(self, data: Arguments) -> Json:
+        """What `marks` takes with {per_hour} -> {threshold, said}: at most so many alarms an hour of normal footage."""
+        return plain(budgeted(self._view(data), self.workspace.settings.preset, data.number("per_hour")))
+
     # Why, ground truth and maps --------------------------------------------------------------------------------------
 
     def neighbours(self, data: Arguments) -> Json:
@@ -241,6 +249,10 @@ class Page:
         """{analysis_id, method, scope} -> {url} of a finished map's file, or {job} under way."""
         found = self.maps.open(data.text("analysis_id"), data.text("method"), data.text("scope"))
         return {"job": found.id} if isinstance(found, Job) else {"url": file_url(found)}
+
+    def quality(self, data: Arguments) -> Json:
+        """{model_id} of an analysis -> what was measured of its model, or why nothing was."""
+        return plain(quality_of(self.workspace.settings.preset, data.text("model_id")))
 
     # Exports ---------------------------------------------------------------------------------------------------------
 

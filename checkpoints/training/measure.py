@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from scipy.stats import chi2
 
 from checkpoints.training.footage import COMPLETE, CRASHES, FIGHTS, MORE, SNIPPET_S, UCF, Video
 from cmhkf.metrics.intervals import Interval, measure
@@ -93,13 +92,6 @@ def count_alarms(curves: Sequence[np.ndarray], threshold: float) -> int:
         raised = np.flatnonzero(curve >= threshold)
         alarms += len(raised) and 1 + int((np.diff(raised) > 2).sum())
     return alarms
-
-
-def poisson_interval(count: int, level: float = 0.95) -> tuple[float, float]:
-    """The exact (Garwood) interval of the mean of a Poisson count."""
-    edge = (1 - level) / 2
-    low = chi2.ppf(edge, 2 * count) / 2 if count else 0.0
-    return float(low), float(chi2.ppf(1 - edge, 2 * count + 2) / 2)
 
 
 def calibrate(curves: Sequence[np.ndarray], per_hour: float) -> float:

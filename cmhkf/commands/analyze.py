@@ -44,7 +44,20 @@ def analyze(
     workers: Annotated[
         int | None, typer.Option(min=1, help="processes; by default one, with ray as many as there is room for")
     ] = None,
-    threshold: Annotated[float, typer.Option(min=0, max=1, help="for the summary's segments")] = 0.5,
+    threshold: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="for the summary's segments; 0.5 unless --alarms-per-hour sets it"),
+    ] = None,
+    alarms_per_hour: Annotated[
+        float | None, typer.Option(help="instead: the threshold that at most so many normal minutes an hour reach")
+    ] = None,
+    normal: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="with --alarms-per-hour: analyses (.npz, or a folder of them) of this camera's footage in which "
+            "nothing happens; without it, the calibration set that is kept beside the model"
+        ),
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N; with ray, of each node")] = "auto",
     address: Annotated[str | None, typer.Option(help="of the Ray cluster; auto: the one of this machine")] = None,
     gpus_per_worker: Annotated[
@@ -60,6 +73,7 @@ def analyze(
     if ":/" in str(out):  # a Path has lost the second stroke
         raise ConfigError(f"--out {out} is a URL; it must be a local folder, whose files you can copy there afterwards")
     make_folder(out)
+    threshold = _threshold(threshold, alarms_per_hour, normal or [], model=model)
     outcomes: list[Outcome] = []
     with tqdm(total=len(found), unit="clip", file=sys.stderr, disable=None) as clips, _StageBar() as bar:
         on_ray = {"address": address, "gpus_per_worker": gpus_per_worker}
@@ -80,6 +94,26 @@ def analyze(
     typer.echo(_summary(outcomes))
     if any(outcome.error for outcome in outcomes):
         raise typer.Exit(1)
+
+
+def _threshold(given: float | None, per_hour: float | None, normal: list[Path], *, model: str) -> float:
+    """The one that was given, or that keeps to a budget of alarms, which is said on stderr; 0.5 without either."""
+    if per_hour is None:
+        if normal:
+            raise ConfigError("--normal says what is normal for --alarms-per-hour; give that, too")
+        return 0.5 if given is None else given
+    if given is not None:
+        raise ConfigError("give either --threshold or --alarms-per-hour")
+    from cmhkf.commands.analyses import read_analyses
+    from cmhkf.evaluation.budget import own_budget, shipped_budget
+
+    if normal:
+        files = [file for path in normal for file in (sorted(path.glob("*.npz")) if path.is_dir() else [path])]
+        found = own_budget(read_analyses(files)[0], per_hour, model=model)
+    else:
+        found = shipped_budget(model, per_hour)
+    typer.echo(f"threshold {found.said}", err=True)
+    return found.threshold
 
 
 class _StageBar:

@@ -1,17 +1,23 @@
 """`python -m cmhkf doctor`: what works on this machine, and the remedy for what does not.
 
-Nothing is downloaded. Of the models only the demo's networks are run, on made-up input, to compare golden rows.
+Nothing is downloaded. Of the models only the demo's networks are run, on made-up input, to compare golden rows. With
+`--quality` it measures instead how good a model is on labelled clips.
 """
 
 import platform
+import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated
 
 import typer
+from tqdm import tqdm
 
-from cmhkf.errors import CmhkfError
+from cmhkf.commands.options import make_folder
+from cmhkf.errors import CmhkfError, ConfigError, DataError
 from cmhkf.home import data_home
 
 
@@ -25,12 +31,63 @@ class Check:
     remedy: str = ""
 
 
-def doctor() -> None:
-    """Say what works on this machine, and how to mend what does not."""
+def doctor(
+    quality: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="CLIPS.csv",
+            help="instead, measure a model on your own clips: a CSV of clip, class (normal, or what happens), "
+            "segments_s (12.5-17;30-41) and, if you like, kind (of footage) and source (of camera or film)",
+        ),
+    ] = None,
+    model: Annotated[str, typer.Option(help="with --quality: a preset, a checkpoint file, or hf:owner/repo")] = "demo",
+    threshold: Annotated[float, typer.Option(min=0.001, max=1, help="with --quality: of segments")] = 0.5,
+    resamples: Annotated[int, typer.Option(min=0, help="with --quality: of the bootstrap; 0: no intervals")] = 1000,
+    device: Annotated[str, typer.Option(help="with --quality: auto, cpu, cuda or cuda:N")] = "auto",
+    out: Annotated[Path | None, typer.Option(help="with --quality: folder for quality.json, .svg and .html")] = None,
+) -> None:
+    """Say what works on this machine, and how to mend what does not; or how good a model is on your own clips."""
+    if quality:
+        measure_quality(quality, model=model, threshold=threshold, resamples=resamples, device=device, out=out)
+        return
+    if out or model != "demo":
+        raise ConfigError("--model and --out go with --quality CLIPS.csv")
     for check in examine():
         typer.echo(f"{'ok  ' if check.ok else 'MISS'}  {check.name:22} {check.detail}")
         if check.remedy:
             typer.echo("\n".join(f"{'':28} {line}" for line in check.remedy.splitlines()))
+
+
+def measure_quality(
+    table: Path, *, model: str, threshold: float, resamples: int, device: str, out: Path | None
+) -> None:
+    """Print the quality panel of a model on the clips of a table; exit 1 when some could not be measured."""
+    from cmhkf.analyzer import load
+    from cmhkf.evaluation.own_clips import Measured, analysed, own_panel, read_clips
+    from cmhkf.evaluation.quality import write_panel
+    from cmhkf.metrics.panel_text import panel_text
+
+    clips = read_clips(table)
+    if out:
+        make_folder(out)
+    analyzer = load(model, device=device)
+    found, failed = list[Measured](), list[str]()
+    for clip, result in tqdm(analysed(analyzer, clips, table), total=len(clips), file=sys.stderr, disable=None):
+        if isinstance(result, Measured):
+            found.append(result)
+        else:
+            failed.append(clip.name)
+            typer.echo(f"{clip.name}: {result}", err=True)
+    if not found:
+        raise DataError(f"none of the {len(clips)} clips of {table.name} could be measured")
+    notes = [f"{len(failed)} of the {len(clips)} clips could not be measured and are left out"] if failed else []
+    panel = own_panel(analyzer, found, dataset=table.name, threshold=threshold, notes=notes, resamples=resamples)
+    typer.echo(panel_text(panel))
+    if out:
+        write_panel(panel, out)
+        typer.echo(f"written to {out}")
+    if failed:
+        raise typer.Exit(1)
 
 
 def examine() -> list[Check]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from cmhkf.datasets.sets import Dataset
     from cmhkf.features.folders import FeatureFolder, Rows
+    from cmhkf.metrics.panel import Panel
     from cmhkf.model.checkpoint import Checkpoint
     from cmhkf.model.run import Prediction
     from cmhkf.progress import Fallback
@@ -42,6 +43,13 @@ def evaluate(  # noqa: PLR0913 (one parameter for each option)
     crop: CropOption = None,
     resamples: Annotated[int, typer.Option(min=0, help="of the bootstrap over videos; 0: no intervals")] = 1000,
     seed: Annotated[int, typer.Option(help="of the bootstrap")] = 0,
+    threshold: Annotated[
+        float, typer.Option(min=0.001, max=1, help="of events and alarms in the quality panel; 0.5 is the page's")
+    ] = 0.5,
+    keep: Annotated[
+        bool,
+        typer.Option("--keep", help="also keep the quality panel beside the checkpoint, for its card and the page"),
+    ] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N")] = "auto",
     test_list: ListFile = None,
     annotations: ListFile = None,
@@ -51,12 +59,12 @@ def evaluate(  # noqa: PLR0913 (one parameter for each option)
     """Measure a model on a test set by the protocols of the field. Settings are those that trained weights allow."""
     if bool(model) == bool(scores):
         raise ConfigError("give either --model or --scores")
-    if crops not in ("listed", "centre", "mean"):
-        raise ConfigError(f"crops is {crops!r}; choose one of listed, centre, mean")
-    if crop is not None and crops != "listed":
-        raise ConfigError(f"--crop {crop} and --crops {crops} cannot be used together; leave out one")
+    if keep and (scores or settings):
+        raise ConfigError("--keep belongs to a checkpoint as it is: leave out --scores and --set")
+    _check_crops(crops, crop)
 
     from cmhkf.datasets.sets import open_dataset
+    from cmhkf.evaluation import quality
     from cmhkf.evaluation.evaluate import evaluate as measure
     from cmhkf.evaluation.report import table, write_report
     from cmhkf.model import trained_on
@@ -71,7 +79,8 @@ def evaluate(  # noqa: PLR0913 (one parameter for each option)
         dataset, features, test_list=test_list, annotations=annotations, class_annotations=class_annotations, crop=crop
     )
     opened.require("test")
-    notes, warned, optimistic, learned_from = [], "", "", ()
+    notes, warned, optimistic, learned_from, seen = [], "", "", (), {}
+    threshold_from = quality.AS_GIVEN
     if scores:
         held = read_scores(scores)
         name, classes, predict_one = scores.stem, None, _look_up(held)
@@ -84,6 +93,7 @@ def evaluate(  # noqa: PLR0913 (one parameter for each option)
         learned_from = trained_on.learned_from(checkpoint, opened.test_names)
         name, classes, optimistic = checkpoint.name, checkpoint.classes, checkpoint.optimistic
         predict_one = _predictor(checkpoint, device)
+        seen, threshold_from = quality.seen_by(checkpoint, opened), quality.threshold_said(checkpoint, threshold)
         fallbacks = opened.fallbacks("test", hears=checkpoint.config.listens)
     tell(fallbacks, strict=strict)
     for note in filter(None, (*notes, warned)):
@@ -97,13 +107,38 @@ def evaluate(  # noqa: PLR0913 (one parameter for each option)
             return predict_one(rows)
 
         chosen: Any = crops  # one of the three
-        report = measure(opened, shown, model=name, classes=classes, crops=chosen, resamples=resamples, seed=seed)
+        drawn: Any = {"resamples": resamples, "seed": seed}
+        panel_of = partial(
+            quality.dataset_panel,
+            opened,
+            model=name,
+            classes=classes or opened.spec.classes,
+            threshold=threshold,
+            threshold_from=threshold_from,
+            seen=seen,
+            notes=tuple(filter(None, (optimistic, *notes, *map(str, fallbacks)))),
+            **drawn,
+        )
+        report = measure(opened, shown, model=name, classes=classes, crops=chosen, panel_of=panel_of, **drawn)
     report = replace(report, notes=(*notes, *map(str, fallbacks)), optimistic=optimistic, learned_from=learned_from)
     if scores:
         report = replace(report, crops="")  # which gave lengths alone
     write_report(report, out)
     typer.echo(table(report))
-    typer.echo(f"written to {out}")
+    typer.echo(f"written to {out}" + (f" and {_kept(report.panel, model)}" if keep and report.panel else ""))
+
+
+def _check_crops(crops: str, crop: int | None) -> None:
+    if crops not in ("listed", "centre", "mean"):
+        raise ConfigError(f"crops is {crops!r}; choose one of listed, centre, mean")
+    if crop is not None and crops != "listed":
+        raise ConfigError(f"--crop {crop} and --crops {crops} cannot be used together; leave out one")
+
+
+def _kept(panel: Panel, model: str) -> Path:
+    from cmhkf.metrics.panel_file import write_panels
+
+    return write_panels(_found(model), [panel])
 
 
 def _found(model: str) -> Path:

@@ -9,6 +9,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -29,7 +30,7 @@ from cmhkf.errors import ConfigError, DataError
 from cmhkf.features.folders import FeatureFolder, split_name
 from cmhkf.files import read_text
 from cmhkf.progress import Fallback
-from cmhkf.timeline import SNIPPET_FRAMES
+from cmhkf.timeline import GRID_RATE, SNIPPET_FRAMES
 
 Part = Literal["train", "test"]
 UNNAMED_CROPS = (
@@ -55,6 +56,8 @@ class DatasetSpec:
     """Frames of the events."""
     class_annotations: tuple[str, ...]
     """Frames and classes of the events."""
+    rate: Fraction = GRID_RATE
+    """Frames a second of the files, which the annotations count."""
 
 
 _UCF_ANNOTATIONS = ("Temporal_Anomaly_Annotation.txt", "Temporal_Anomaly_Annotation_for_Testing_Videos.txt")
@@ -79,6 +82,7 @@ _UCF = DatasetSpec(
     ("test.csv", "test.txt", "Anomaly_Test.txt", "ucf_CLIP_rgbtest.csv"),
     _UCF_ANNOTATIONS,
     _UCF_ANNOTATIONS,
+    rate=Fraction(30),
 )
 DATASETS = {spec.name: spec for spec in (_XD, _UCF)}
 

@@ -18,6 +18,7 @@ from cmhkf.features.folders import Rows
 from cmhkf.metrics.detection import DetectionMap, MapProtocol, detection_map
 from cmhkf.metrics.frames import Ranking
 from cmhkf.metrics.intervals import RESAMPLES, MeasuredCurve, measure
+from cmhkf.metrics.panel import Panel
 from cmhkf.model.run import Prediction, predict_all
 from cmhkf.timeline import SNIPPET_FRAMES
 
@@ -76,6 +77,7 @@ class Report:
     notes: tuple[str, ...] = ()  # what a reader of the numbers has to know, such as what was done where data is missing
     # Why the numbers are better than they would be on other videos: the model was chosen on a test set
     optimistic: str = ""
+    panel: Panel | None = None  # how good it is at its threshold; None: not asked for
 
     @property
     def branches(self) -> tuple[Branch, ...]:
@@ -92,6 +94,7 @@ def evaluate(
     crops: Crops = "listed",
     resamples: int = RESAMPLES,
     seed: int = 0,
+    panel_of: Callable[[Sequence[Prediction]], Panel] | None = None,
 ) -> Report:
     """Predict every test video that is there, and measure.
 
@@ -103,6 +106,7 @@ def evaluate(
         crops: which are looked at.
         resamples: of the bootstrap; 0: no intervals, which is much faster.
         seed: of the bootstrap.
+        panel_of: measures the predictions, one for each test video, in more ways; `quality.dataset_panel` does.
 
     Raises:
         DataError: nothing to test on, or a prediction that does not fit its video.
@@ -124,7 +128,7 @@ def evaluate(
         resamples=resamples,
         seed=seed,
     )
-    return replace(found, crops=said)
+    return replace(found, crops=said, panel=panel_of(predictions) if panel_of else None)
 
 
 def choose_crops(dataset: Dataset, crops: Crops) -> tuple[tuple[tuple[int, ...], ...], str]:

@@ -10,7 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from cmhkf.evaluation.evaluate import Branch, Report, VideoResult
+from cmhkf.evaluation.quality import write_panel
 from cmhkf.metrics.detection import IOUS
+from cmhkf.metrics.panel_text import panel_text
 
 PLOT_POINTS = 2000  # of a curve: more cannot be seen
 
@@ -66,11 +68,12 @@ def table(report: Report) -> str:
     if not report.maps:
         lines.append("No detection mAP: the scorer does not tell the data set's classes, or no class is annotated.")
     lines += [f"Note: {note}." for note in report.notes]
+    lines += ["", "How good is this?", panel_text(report.panel)] if report.panel else []
     return "\n".join(lines)
 
 
 def write_report(report: Report, out: Path) -> None:
-    """Write report.json, report.csv, per_video.csv, pr.png and roc.png into a folder."""
+    """Write report.json, report.csv, per_video.csv, pr.png and roc.png into a folder, and the panel's files."""
     out.mkdir(parents=True, exist_ok=True)
     word = "optimistic" if report.optimistic or report.learned_from else ""
     rows = [(*measurement, word) for measurement in measurements(report)]
@@ -101,6 +104,8 @@ def write_report(report: Report, out: Path) -> None:
     }
     (out / "report.json").write_text(json.dumps(_without_nan(content), indent=2) + "\n", encoding="utf-8")
     _plot(report.branches, out, title=word)
+    if report.panel:
+        write_panel(report.panel, out)
 
 
 def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

@@ -1,4 +1,4 @@
-"""Intervals of the frame metrics by resampling whole videos: frames of one video are not independent of each other.
+"""Intervals by resampling whole videos, for frames of one video are not independent of each other; and of counts.
 
 The videos are drawn with replacement, as many as there are; the interval is that of the percentiles. The scores are
 sorted once: a draw only changes how often each row counts.
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from scipy.special import gammaincinv  # pyright: ignore[reportMissingTypeStubs]
 
 from cmhkf.errors import DataError
 from cmhkf.metrics.frames import Curves, FrameMetrics, Ranking
@@ -87,10 +88,22 @@ def measure(
             drawn.append(ranking.metrics(drawn_positive, drawn_negative))
 
     def interval(name: str) -> Interval:
-        values, edge = [getattr(metrics, name) for metrics in drawn], (1 - LEVEL) / 2
-        low, high = np.quantile(values, (edge, 1 - edge)) if values else (np.nan, np.nan)
-        return Interval(getattr(whole, name), float(low), float(high))
+        return percentiles(getattr(whole, name), np.array([getattr(metrics, name) for metrics in drawn]))
 
     ap, trapezoid, auc = (interval(name) for name in ("ap", "pr_auc", "auc"))
     curves = ranking.curves(positive, negative)
     return MeasuredCurve(ap, trapezoid, auc, whole.prevalence, n_groups, len(drawn), curves)
+
+
+def percentiles(value: float, drawn: np.ndarray) -> Interval:
+    """A figure with the interval of its resamples [B]; those in which it is not defined are NaN and left out."""
+    defined, edge = drawn[~np.isnan(drawn)], (1 - LEVEL) / 2
+    low, high = np.quantile(defined, (edge, 1 - edge)) if len(defined) else (np.nan, np.nan)
+    return Interval(value, float(low), float(high))
+
+
+def poisson_interval(count: int, level: float = LEVEL) -> tuple[float, float]:
+    """The exact (Garwood) interval of the mean of a Poisson count."""
+    edge = (1 - level) / 2
+    low = gammaincinv(count, edge) if count else 0.0
+    return float(low), float(gammaincinv(count + 1, 1 - edge))

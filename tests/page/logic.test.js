@@ -6,6 +6,7 @@ import { mapKinds, mapRuns, pointWords } from '../../app/static/explain/map_mark
 import { clock, level, plural } from '../../app/static/lib/format.js';
 import { unseenFacts, unseenReasons } from '../../app/static/lib/unseen.js';
 import { listedClips, NO_WISH, stateOf } from '../../app/static/library/sort.js';
+import { decades, flaggedWithin, histogram, sideBySide } from '../../app/static/quality/rows.js';
 import { cutHere, reviewHere, wordsOf } from '../../app/static/review/cut.js';
 import { fitsFilter, inside, sortedSegments } from '../../app/static/review/segment_order.js';
 import { listen, reset, select, setCut, state, tell, USUAL_CUT } from '../../app/static/state.js';
@@ -166,4 +167,23 @@ test('the bus knows its events, and one listener takes no other with it', () => 
   assert.deepEqual(caught, ['broken', 'broken']);
   reset(() => {});
   assert.deepEqual(state.cut, USUAL_CUT);
+});
+
+test('the figures of several data sets stand side by side, and what one lacks is empty', () => {
+  const one = [['a', 'auc', '90 %', ''], ['b', 'alarms', '2', 'of 3 h']]; // prettier-ignore
+  const other = [['a', 'auc', '80 %', 'x'], ['a', 'ap', '7 %', '']]; // prettier-ignore
+  assert.deepEqual(sideBySide([one, other]), [
+    { what: 'auc', cells: [{ value: '90 %', note: '' }, { value: '80 %', note: 'x' }] },
+    { what: 'ap', cells: [null, { value: '7 %', note: '' }] },
+    { what: 'alarms', cells: [{ value: '2', note: 'of 3 h' }, null] },
+  ]); // prettier-ignore
+});
+
+test('the plots of a quality panel by hand', () => {
+  assert.deepEqual(histogram([0, 0.1, 0.5, 0.99, 1], 4), [2, 0, 1, 2]);
+  assert.deepEqual(decades(0.01, 7), [0.01, 0.1, 1, 10]);
+  assert.deepEqual(decades(0.01, 10), [0.01, 0.1, 1, 10]);
+  assert.deepEqual(decades(0.1, 0.1), [0.1, 1]);
+  // Of four events one is flagged at once, one after 2 s and one after 20 s, which lies beyond the axis.
+  assert.deepEqual(flaggedWithin([0, 2, 20], 4, 10), [[0, 0], [0, 0], [0, 0.25], [2, 0.25], [2, 0.5], [10, 0.5]]); // prettier-ignore
 });

@@ -1,12 +1,6 @@
 // Small charts of the panels beside the video: bars of two means, and curves over a stretch of the clip.
-import { make } from '../lib/dom.js';
+import { make, svg } from '../lib/dom.js';
 import { clamp, clock } from '../lib/format.js';
-
-function svg(name, attributes) {
-  const made = document.createElementNS('http://www.w3.org/2000/svg', name);
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-  return made;
-}
 
 export function section(title, hint) {
   const made = make('section', 'rv-part');

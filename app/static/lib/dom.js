@@ -15,6 +15,12 @@ export function write(place, text) {
   if (place.textContent !== text) place.textContent = text;
 }
 
+export function svg(name, attributes) {
+  const made = document.createElementNS('http://www.w3.org/2000/svg', name);
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+  return made;
+}
+
 // `label`: what it does, where its text does not say it.
 export function button(text, className, onPress, label = '') {
   const made = make('button', className, text);

@@ -4,7 +4,7 @@ import { inSeconds, plural } from '../lib/format.js';
 import { UNKNOWN, unseenFacts, unseenReasons, unseenWords } from '../lib/unseen.js';
 import { listen, state } from '../state.js';
 
-export function makeTrust({ onAnalyse }) {
+export function makeTrust({ onAnalyse, onQuality }) {
   const strip = find('.rv-trust');
   const unseenLine = find('.rv-unseen');
   let shown = null; // the facts in the strip
@@ -39,6 +39,7 @@ export function makeTrust({ onAnalyse }) {
         row.append(make('dt', '', name), make('dd', '', value));
         if (name === 'Model' && model_id && model_id !== shown.model_id)
           row.append(button('Analyse with ' + model_id, 'rv-link', onAnalyse));
+        if (name === 'Head') row.append(button('How good is this?', 'rv-link', () => onQuality(shown.model_id)));
         if (value === UNKNOWN) row.append(button('Analyse again', 'rv-link', onAnalyse));
         return row;
       }),

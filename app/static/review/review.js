@@ -6,6 +6,7 @@ import { refreshSoon } from '../library/status.js';
 import { listen, select, state, tell } from '../state.js';
 import { showAgreement } from './agreement.js';
 import { reviewHere } from './cut.js';
+import { bindBudgetForm } from './budget_form.js';
 import { bindCutForm } from './cut_form.js';
 import { makeDecideBar } from './decide_bar.js';
 import { makeDecisions } from './decisions.js';
@@ -39,6 +40,8 @@ export function makeReview({ video, transport, footage }) {
   function question() {
     return { clip: state.clip, analysis_id: state.analysis, reviewer: reviewer.name(), ...state.cut };
   }
+
+  bindBudgetForm(question);
 
   function show(answer) {
     segments.show(answer);

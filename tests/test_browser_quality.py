@@ -1,0 +1,69 @@
+"""The page "How good is this?" in the browser: opened from the trust strip, readable everywhere, honest when empty."""
+
+import hashlib
+
+import pytest
+from browser import Server, Watched, keep, serving, violations
+from fakes import FakeAnalyzer, made_up, make_video
+from test_app_explain_quality import MODEL, WEIGHTS, made_panel
+
+from cmhkf.metrics.panel_file import write_panels
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+OPENER = ".rv-trust button:has-text('How good is this?')"
+OVERFLOW = "(() => { const d = document.querySelector('.rv-quality'); return d.scrollWidth - d.clientWidth; })()"
+OTHER = "demo@" + hashlib.sha256(b"other").hexdigest()[:12]
+
+
+class Measured(Server):
+    """One whose model is trained and was measured."""
+
+    def environment(self):
+        return super().environment() | {"CMHKF_FAKE_TRAINED": "1", "CMHKF_FAKE_MODEL": MODEL}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    home = tmp_path_factory.mktemp("home")
+    (home / "checkpoints").mkdir()
+    weights = home / "checkpoints" / "demo.safetensors"
+    weights.write_bytes(WEIGHTS)
+    write_panels(weights, [made_panel(), made_panel(dataset="a second set")])
+    yield from serving(home, Measured)
+
+
+def opened(browser, server, tmp_path, model):
+    file = make_video(tmp_path / "yard.mp4", seconds=4)
+    clip, _ = keep(server, file, lambda clip: made_up(clip, FakeAnalyzer(trained=True, model_id=model)))
+    watched = Watched(browser, server)
+    watched.goto(f"{server.url}?clip={clip}")
+    watched.click(OPENER)
+    return watched
+
+
+def test_figures_and_plots_from_the_trust_strip(browser, server, tmp_path):
+    watched = opened(browser, server, tmp_path, MODEL)
+    watched.wait_for_selector(".rv-q-plots")
+    columns = watched.locator(".rv-q-table th[scope=col]").all_inner_texts()
+    assert columns == ["two clips", "a second set"]
+    assert watched.locator(".rv-q-plots svg").count() == 6
+    assert "1 in 0.00 h of 1 videos" in watched.inner_text(".rv-q-table")
+    watched.select_option(".rv-q-choice select", label="a second set")
+    assert "demo on a second set" in watched.inner_text(".rv-quality")
+    for width, dark in [(w, d) for w in (1440, 1024, 390) for d in (False, True)]:
+        watched.set_viewport_size({"width": width, "height": 844})
+        watched.evaluate("dark => document.body.classList.toggle('dark', dark)", dark)
+        watched.wait_for_timeout(150)
+        assert (violations(watched), watched.evaluate(OVERFLOW)) == ([], 0), (width, dark)
+    watched.keyboard.press("Escape")
+    assert not watched.is_visible(".rv-quality")
+    assert watched.evaluate("document.activeElement.textContent") == "How good is this?"
+    watched.end()
+
+
+def test_the_page_says_why_nothing_is_measured(browser, server, tmp_path):
+    watched = opened(browser, server, tmp_path, OTHER)
+    watched.wait_for_selector(".rv-q-missing")
+    assert f"analysed by {OTHER}" in watched.inner_text(".rv-quality")
+    watched.end()
