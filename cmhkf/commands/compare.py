@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cmhkf.commands.evaluate import ListFile, check_recipe, found, predictor
-from cmhkf.commands.options import CropOption, StrictOption, make_place
+from cmhkf.commands.options import DATASET_HELP, CropOption, StrictOption, make_place
 from cmhkf.progress import tell
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def compare(
     first: Annotated[str, typer.Argument(metavar="A", help=SCORER)],
     second: Annotated[str, typer.Argument(metavar="B", help="another of these")],
     features: Annotated[Path, typer.Option(help="feature folder, as distributed or made by extract")],
-    dataset: Annotated[str, typer.Option(help="as for evaluate")],
+    dataset: Annotated[str, typer.Option(help=DATASET_HELP)],
     *,
     out: Annotated[Path | None, typer.Option(help="also write the comparison as JSON")] = None,
     crop: CropOption = None,

@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from tqdm import tqdm
 
-from cmhkf.commands.options import ConfigOption, CropOption, SetModelOption, StrictOption, make_folder, make_place
+from cmhkf.commands.options import (
+    DATASET_HELP,
+    ConfigOption,
+    CropOption,
+    SetModelOption,
+    StrictOption,
+    make_folder,
+    make_place,
+)
 from cmhkf.errors import CheckpointError, ConfigError
 from cmhkf.progress import tell
 
@@ -31,7 +39,7 @@ ListFile = Annotated[Path | None, typer.Option(help="left out: looked for beside
 
 def evaluate(  # noqa: PLR0913 (one parameter for each option)
     features: Annotated[Path, typer.Option(help="feature folder, as distributed or made by extract")],
-    dataset: Annotated[str, typer.Option(help="xd-violence or ucf-crime")],
+    dataset: Annotated[str, typer.Option(help=DATASET_HELP)],
     model: Annotated[str, typer.Option(help="checkpoint file, hf:owner/repo, or a preset that has one")] = "",
     scores: Annotated[Path | None, typer.Option(help="instead: .npz of one array [snippets] per video name")] = None,
     out: Annotated[Path, typer.Option(help="folder for report.json, the tables and the plots")] = Path("evaluation"),

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from cmhkf.commands.options import ConfigOption, CropOption, SetOption, StrictOption, make_folder
+from cmhkf.commands.options import DATASET_HELP, ConfigOption, CropOption, SetOption, StrictOption, make_folder
 from cmhkf.errors import ConfigError
 from cmhkf.progress import tell
 
@@ -21,7 +21,7 @@ def train(  # noqa: PLR0913 (one parameter for each option)
     features: Annotated[
         Path | None, typer.Option(help="feature folder, as distributed or as `extract` makes it")
     ] = None,
-    dataset: Annotated[str, typer.Option(help="xd-violence or ucf-crime: the classes, and the paper's settings")] = "",
+    dataset: Annotated[str, typer.Option(help=f"{DATASET_HELP}: the classes and labels")] = "",
     preset: Annotated[str, typer.Option(help=PRESET_HELP)] = "held-out",
     labels: Annotated[
         list[Path] | None, typer.Option(help="training labels exported from the page, in place of features and dataset")
@@ -86,11 +86,11 @@ def train(  # noqa: PLR0913 (one parameter for each option)
         data.require("train")
         typer.echo(data.describe(), err=True)
         method = baseline or "cmhkf"
-        how = changed(train_settings(dataset, preset=preset, method=method), part_of(given, "train"))
+        how = changed(train_settings(data.spec.name, preset=preset, method=method), part_of(given, "train"))
         if how.select == "test":
             data.require("test")
         start = choose_start(data, how, baseline=baseline, finetune=finetune, settings=part_of(given, "model"))
-        wanted = given.get("model.modalities", method_for(method, dataset, how).model.modalities)
+        wanted = given.get("model.modalities", method_for(method, data.spec.name, how).model.modalities)
         fallbacks = fallbacks_of(data, how, start, wanted="" if finetune else wanted)
         tell(fallbacks, strict=strict)
         make_folder(out)

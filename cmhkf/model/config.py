@@ -193,3 +193,8 @@ DATASET_MODELS = {
     ),
 }
 """The paper's model for each data set."""
+
+
+def settings_like(dataset: str) -> str:
+    """Which of the paper's two data sets gives the settings for a data set: itself, or XD-Violence for any other."""
+    return dataset if dataset in DATASET_MODELS else "xd-violence"

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 from cmhkf.errors import ConfigError
-from cmhkf.model.config import Init
+from cmhkf.model.config import Init, settings_like
 from cmhkf.settings import check_fields, check_least
 
 TrainPreset = Literal["held-out", "paper"]
@@ -88,16 +88,16 @@ TRAIN_PRESETS = {
 
 
 def train_settings(dataset: str, *, preset: str = "held-out", method: str = "cmhkf") -> TrainConfig:
-    """The settings of a preset for "xd-violence" or "ucf-crime" and a method. Raises ConfigError: an unknown preset."""
+    """The settings of a preset for a data set and a method. Raises ConfigError: an unknown preset."""
     if preset not in get_args(TrainPreset):
         raise ConfigError(f"the training preset is {preset!r}; choose one of {', '.join(get_args(TrainPreset))}")
     changes = (PAPER if preset == "paper" else {}) | method_settings(method, dataset)
-    return replace(TRAIN_PRESETS[dataset], **changes)
+    return replace(TRAIN_PRESETS[settings_like(dataset)], **changes)
 
 
 def method_settings(method: str, dataset: str) -> dict[str, Any]:
     """What a method trains with in place of the preset's own."""
-    return dict(PUBLISHED_VADCLIP[dataset]) if method == "vadclip" else {}
+    return dict(PUBLISHED_VADCLIP[settings_like(dataset)]) if method == "vadclip" else {}
 
 
 # For adapting a trained model to segments that people decided; see benchmarks/feedback.py.

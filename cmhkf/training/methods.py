@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from cmhkf.errors import ConfigError
 from cmhkf.features.folders import FeatureFolder
-from cmhkf.model.config import ModelConfig
+from cmhkf.model.config import ModelConfig, settings_like
 from cmhkf.model.vadclip_file import vadclip_config
 from cmhkf.presets import PRESETS
 from cmhkf.settings import picked
@@ -25,20 +25,25 @@ class Method(NamedTuple):
     objective: ObjectiveFunction
 
 
-def method_for(name: str, dataset: str, config: TrainConfig) -> Method:
-    """One of METHODS with its settings for "xd-violence" or "ucf-crime". Raises ConfigError for an unknown name.
+def method_for(name: str, dataset: str, config: TrainConfig, *, classes: tuple[str, ...] = ()) -> Method:
+    """One of METHODS with its settings for a data set, whose own classes are given where it is not one of the paper's.
+
+    Raises ConfigError for an unknown name.
 
     VadCLIP is the published one, which lets padded rows take part.
     """
+    like = settings_like(dataset)
     match name:
         case "cmhkf":
-            return Method(PRESETS[dataset].model, paper_objective(config))
+            found = Method(PRESETS[like].model, paper_objective(config))
         case "vadclip":
-            objective = partial(vadclip_objective, lambda_text=LAMBDA_TEXT[dataset])
-            return Method(vadclip_config(dataset, compat=True), objective)
+            objective = partial(vadclip_objective, lambda_text=LAMBDA_TEXT[like])
+            found = Method(vadclip_config(like, compat=True), objective)
         case "mil":
-            return Method(mil_config(dataset), mil_objective)
-    raise ConfigError(f"the method is {name!r}; choose one of {', '.join(METHODS)}")
+            found = Method(mil_config(like), mil_objective)
+        case _:
+            raise ConfigError(f"the method is {name!r}; choose one of {', '.join(METHODS)}")
+    return found._replace(model=replace(found.model, classes=classes or found.model.classes))
 
 
 def in_widths_of(folder: FeatureFolder, model: ModelConfig) -> ModelConfig:

@@ -96,7 +96,7 @@ def choose_start(
     """
     name, folder = data.spec.name, data.folder
     method = baseline or "cmhkf"
-    model, objective = method_for(method, name, config)
+    model, objective = method_for(method, name, config, classes=data.spec.classes)
     takes = {"cmhkf": settings, "vadclip": ("dim",), "mil": ()}[method]
     if refused := [f"model.{setting}" for setting in settings if setting not in takes]:
         raise ConfigError(
