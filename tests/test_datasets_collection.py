@@ -34,7 +34,9 @@ def anomaly(start, end):
 
 
 def frames_of(data, name):
-    at = dict(zip(data.test_names, np.split(data.truth.frames, 16 * np.cumsum(data.truth.n_snippets)[:-1]), strict=True))
+    at = dict(
+        zip(data.test_names, np.split(data.truth.frames, 16 * np.cumsum(data.truth.n_snippets)[:-1]), strict=True)
+    )
     return np.flatnonzero(np.diff(at[name].astype(int), prepend=0, append=0)).tolist()
 
 
@@ -231,10 +233,14 @@ def test_ubnormal_by_names_and_tracks(tmp_path):
 
 
 def test_msad_by_lists_and_table(tmp_path):
-    (tmp_path / "msad-i3d.list").write_text("/data/MSAD-I3D-training/Traffic_accident_1_i3d.npy\n/d/MSAD_normal_x1_i3d.npy\n")
+    (tmp_path / "msad-i3d.list").write_text(
+        "/data/MSAD-I3D-training/Traffic_accident_1_i3d.npy\n/d/MSAD_normal_x1_i3d.npy\n"
+    )
     (tmp_path / "msad-i3d-test.list").write_text("/d/Fire_2_i3d.npy\n/d/MSAD_normal_testing_1_i3d.npy\n")
     table = "name,scenario,total frames,starting frame of anomaly,ending frame of anomaly"
-    written(tmp_path / "anomaly_annotation.csv", "Traffic_accident_1,highway,90,3,80", "Fire_2,shop,64,19,40", head=table)
+    written(
+        tmp_path / "anomaly_annotation.csv", "Traffic_accident_1,highway,90,3,80", "Fire_2,shop,64,19,40", head=table
+    )
     held = read_msad(tmp_path)
     assert held.classes == ("normal", "fire", "traffic accident")
     assert {v.name: (v.split, v.labels, v.spans) for v in held.videos} == {
@@ -250,13 +256,21 @@ def test_msad_by_lists_and_table(tmp_path):
 
 def test_cctv_fights_by_its_json(tmp_path):
     database = {
-        "fight_0001": {"subset": "training", "frame_rate": 25.0, "annotations": [{"segment": [0, 2], "label": "Fight"}]},
+        "fight_0001": {
+            "subset": "training",
+            "frame_rate": 25.0,
+            "annotations": [{"segment": [0, 2], "label": "Fight"}],
+        },
         "fight_0002": {
             "subset": "testing",
             "frame_rate": 29.97,
             "annotations": [{"segment": [1.5, 3.0], "label": "Fight"}, {"segment": ["4", "5"], "label": "Fight"}],
         },
-        "fight_0003": {"subset": "validation", "frame_rate": 30, "annotations": [{"segment": [0, 1], "label": "Fight"}]},
+        "fight_0003": {
+            "subset": "validation",
+            "frame_rate": 30,
+            "annotations": [{"segment": [0, 1], "label": "Fight"}],
+        },
     }
     (tmp_path / "groundtruth.json").write_text(json.dumps({"version": "1", "database": database}))
     held = read_cctv_fights(tmp_path)

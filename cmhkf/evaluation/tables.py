@@ -18,7 +18,7 @@ from cmhkf.settings import describe
 from cmhkf.training.config import method_settings
 from cmhkf.training.settings import part_of, read_settings
 
-MethodName = Literal["cmhkf", "mil", "vadclip"]
+MethodName = Literal["cmhkf", "mil", "vadclip", "avadclip", "rtfm", "ur-dmu", "hl-net", "macil-sd"]
 
 
 class Column(NamedTuple):

@@ -6,7 +6,12 @@ from typing import NamedTuple
 
 from cmhkf.errors import ConfigError
 from cmhkf.features.folders import FeatureFolder
-from cmhkf.model.config import ModelConfig, settings_like
+from cmhkf.model.baselines.avadclip import avadclip_objective
+from cmhkf.model.baselines.hl_net import hl_net_objective
+from cmhkf.model.baselines.macil_sd import macil_sd_objective
+from cmhkf.model.baselines.rtfm import rtfm_objective
+from cmhkf.model.baselines.ur_dmu import ur_dmu_objective
+from cmhkf.model.config import DATASET_MODELS, Architecture, Modalities, ModelConfig, TemporalConfig, settings_like
 from cmhkf.model.vadclip_file import vadclip_config
 from cmhkf.presets import PRESETS
 from cmhkf.settings import picked
@@ -15,7 +20,8 @@ from cmhkf.training.fit import ObjectiveFunction, paper_objective
 from cmhkf.training.mil import mil_config, mil_objective
 from cmhkf.training.vadclip import LAMBDA_TEXT, vadclip_objective
 
-METHODS = ("cmhkf", "vadclip", "mil")
+METHODS = ("cmhkf", "vadclip", "avadclip", "mil", "rtfm", "ur-dmu", "hl-net", "macil-sd")
+PAIRING = ("mil", "rtfm", "ur-dmu", "macil-sd")  # those that compare the samples of a step with each other
 
 
 class Method(NamedTuple):
@@ -41,9 +47,25 @@ def method_for(name: str, dataset: str, config: TrainConfig, *, classes: tuple[s
             found = Method(vadclip_config(like, compat=True), objective)
         case "mil":
             found = Method(mil_config(like), mil_objective)
+        case "rtfm":
+            found = Method(_scorer(like, "rtfm", "V"), rtfm_objective)
+        case "ur-dmu":
+            found = Method(_scorer(like, "ur-dmu", "V"), ur_dmu_objective)
+        case "hl-net":
+            found = Method(_scorer(like, "hl-net", "VA"), hl_net_objective)
+        case "macil-sd":
+            found = Method(_scorer(like, "macil-sd", "VA"), macil_sd_objective)
+        case "avadclip":
+            # Its code's settings for XD-Violence
+            model = replace(_scorer(like, "avadclip", "VA"), temporal=TemporalConfig(layers=2, window=4))
+            found = Method(model, avadclip_objective)
         case _:
             raise ConfigError(f"the method is {name!r}; choose one of {', '.join(METHODS)}")
     return found._replace(model=replace(found.model, classes=classes or found.model.classes))
+
+
+def _scorer(like: str, architecture: Architecture, modalities: Modalities) -> ModelConfig:
+    return replace(DATASET_MODELS[like], architecture=architecture, modalities=modalities)
 
 
 def in_widths_of(folder: FeatureFolder, model: ModelConfig) -> ModelConfig:
