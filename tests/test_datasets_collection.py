@@ -85,7 +85,7 @@ def test_features_made_elsewhere_need_the_frame_rate(tmp_path):
 
 
 def test_what_is_listed_and_not_there_is_named(tmp_path):
-    for name in "abd":
+    for name in ("a", "b", "d"):
         write_own(tmp_path / "features", name, 9)
     data = open_dataset(str(written(tmp_path / "mine.csv", *LINES)), tmp_path / "features")
     assert (data.test_names, data.missing) == (("d",), ("c",))

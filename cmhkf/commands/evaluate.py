@@ -42,6 +42,9 @@ def evaluate(  # noqa: PLR0913 (one parameter for each option)
     dataset: Annotated[str, typer.Option(help=DATASET_HELP)],
     model: Annotated[str, typer.Option(help="checkpoint file, hf:owner/repo, or a preset that has one")] = "",
     scores: Annotated[Path | None, typer.Option(help="instead: .npz of one array [snippets] per video name")] = None,
+    frozen: Annotated[
+        str, typer.Option(help="instead: a score without training: motion, change, or novelty (nearest normal row)")
+    ] = "",
     out: Annotated[Path, typer.Option(help="folder for report.json, the tables and the plots")] = Path("evaluation"),
     scores_out: Annotated[Path | None, typer.Option(help="also write the scores, as --scores reads them: .npz")] = None,
     settings: SetModelOption = None,
@@ -59,8 +62,8 @@ def evaluate(  # noqa: PLR0913 (one parameter for each option)
     strict: StrictOption = False,
 ) -> None:
     """Measure a model on a test set by the protocols of the field. Settings are those that trained weights allow."""
-    if bool(model) == bool(scores):
-        raise ConfigError("give either --model or --scores")
+    if [bool(model), bool(scores), bool(frozen)].count(True) != 1:
+        raise ConfigError("give either --model, --scores or --frozen")
     if crops not in ("listed", "centre", "mean"):
         raise ConfigError(f"crops is {crops!r}; choose one of listed, centre, mean")
     if crop is not None and crops != "listed":
@@ -69,24 +72,21 @@ def evaluate(  # noqa: PLR0913 (one parameter for each option)
     from cmhkf.datasets.sets import open_dataset
     from cmhkf.evaluation.evaluate import evaluate as measure
     from cmhkf.evaluation.report import table, write_report
-    from cmhkf.evaluation.scores import look_up, read_scores
     from cmhkf.model import trained_on
     from cmhkf.model.checkpoint import load_checkpoint
     from cmhkf.settings import describe
     from cmhkf.training.settings import part_of, read_settings
 
     given = read_settings(settings or (), config, roots=("model",))
-    if given and scores:
-        raise ConfigError(f"{describe(given)} changes a model, and --scores come without one")
+    if given and not model:
+        raise ConfigError(f"{describe(given)} changes a model, and --scores and --frozen come without one")
     opened = open_dataset(
         dataset, features, test_list=test_list, annotations=annotations, class_annotations=class_annotations, crop=crop
     )
     opened.require("test")
     notes, warned, optimistic, learned_from = [], "", "", ()
-    if scores:
-        held = read_scores(scores)
-        name, classes, predict_one = scores.stem, None, look_up(held)
-        fallbacks = opened.fallbacks("test", hears=False) + _unknown(held, opened)
+    if not model:
+        name, classes, (predict_one, fallbacks) = frozen or scores.stem, None, _without_model(opened, scores, frozen)  # type: ignore[union-attr]
     else:
         checkpoint = load_checkpoint(found(model)).changed(part_of(given, "model"))
         notes = [note] if (note := check_recipe(checkpoint, opened.folder)) else []
@@ -130,6 +130,20 @@ def _write_scores(report: Report, scores_out: Path | None) -> None:
     if scores_out:
         names = (video.name for video in report.videos)
         write_scores(scores_out, dict(zip(names, report.scores, strict=True)))
+
+
+def _without_model(
+    opened: Dataset, scores: Path | None, frozen: str
+) -> tuple[Callable[[Rows], Prediction], list[Fallback]]:
+    """What scores the videos in place of a model, and what is done where something is missing."""
+    from cmhkf.evaluation.frozen import frozen_scorer
+    from cmhkf.evaluation.scores import look_up, read_scores
+
+    fallbacks = opened.fallbacks("test", hears=False)
+    if scores is None:
+        return frozen_scorer(frozen, opened), fallbacks
+    held = read_scores(scores)
+    return look_up(held), fallbacks + _unknown(held, opened)
 
 
 def found(model: str) -> Path:
