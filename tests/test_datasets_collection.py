@@ -172,6 +172,11 @@ def test_one_csv_trains_evaluates_and_ablates(tmp_path):
     assert "| paper |" not in shown.output
 
 
+def test_extract_finds_the_videos_by_the_csv(tmp_path):
+    with pytest.raises(ConfigError, match=r"yard.a\.avi: no such file"):
+        invoke("extract", written(tmp_path / "mine.csv", *LINES), "--out", tmp_path / "features")
+
+
 # Published ------------------------------------------------------------------------------------------------------------
 
 
