@@ -161,6 +161,10 @@ _TABLES = (
         1, "coarse-grained comparison on XD-Violence", "xd-violence", (AP, ALIGNMENT_AP),
         (
             Row("Sultani et al. (MIL)", (73.20, nan), method="mil"),
+            Row("HL-Net", (78.64, nan), method="hl-net"),
+            Row("RTFM", (77.81, nan), method="rtfm"),
+            Row("MACIL-SD", (83.40, nan), method="macil-sd"),
+            Row("UR-DMU", (81.66, nan), method="ur-dmu"),
             Row("VadCLIP", (nan, 84.51), method="vadclip"),
             Row("CMHKF, light", (84.65, nan), {"light": True}),
             Row("CMHKF", (86.57, nan)),
@@ -232,6 +236,9 @@ _TABLES = (
         8, "coarse-grained comparison on UCF-Crime", "ucf-crime", (AUC,),
         (
             Row("Sultani et al. (MIL)", (75.41,), method="mil"),
+            Row("HL-Net", (82.44,), {"modalities": "V"}, method="hl-net"),
+            Row("RTFM", (84.30,), method="rtfm"),
+            Row("UR-DMU", (86.97,), method="ur-dmu"),
             Row("VadCLIP", (88.02,), method="vadclip"),
             Row("CMHKF", (88.24,)),
         ),
