@@ -224,7 +224,7 @@ class Analyzer:
             **vars(scored),
             **picked(self, "classes", "model_id", "recipe_hash", "trained", "score_source"),
             **picked(features, "clip", "cues", "audio_level_db"),
-            saliency_windows_s=_windows_s(line, scored.saliency_peaks, max(self.config.afae.w, 0)),
+            saliency_windows_s=windows_s(line, scored.saliency_peaks, max(self.config.afae.w, 0)),
             clip_embeddings=embeddings,
             calibration=self._calibration_for(features.clip.name),
             least_share=self.config.least_share,
@@ -258,7 +258,7 @@ class Growth:
         return Growing(analysis, n_final if self._settles else 0)
 
 
-def _windows_s(line: Timeline, peaks: np.ndarray, w: int) -> np.ndarray:
+def windows_s(line: Timeline, peaks: np.ndarray, w: int) -> np.ndarray:
     """Start and end [P, 2] of the saliency window round each peak, which never leaves its window of the model."""
     first = peaks // WINDOW_SNIPPETS * WINDOW_SNIPPETS
     last = np.minimum(first + WINDOW_SNIPPETS, line.n_snippets) - 1

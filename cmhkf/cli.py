@@ -10,6 +10,7 @@ import typer
 
 from cmhkf.commands.ablate import ablate
 from cmhkf.commands.analyze import analyze
+from cmhkf.commands.compare import compare
 from cmhkf.commands.doctor import doctor
 from cmhkf.commands.embed import embed
 from cmhkf.commands.evaluate import evaluate
@@ -30,7 +31,7 @@ app = typer.Typer(
 
 
 SETTABLE = {ablate: SettingsCommand, evaluate: ModelSettingsCommand, train: SettingsCommand}
-for command in (analyze, doctor, ablate, embed, extract, evaluate, figure, import_vadclip, train):
+for command in (analyze, doctor, ablate, compare, embed, extract, evaluate, figure, import_vadclip, train):
     app.command(cls=SETTABLE.get(command))(command)
 
 

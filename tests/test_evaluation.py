@@ -276,7 +276,7 @@ def test_wrong_scores_are_named(folder, tmp_path):
 @pytest.mark.parametrize(
     ("options", "kind", "message"),
     [
-        ({}, ConfigError, "give either --model or --scores"),
+        ({}, ConfigError, "give either --model, --scores or --frozen"),
         ({"model": "demo", "crops": "all"}, ConfigError, "crops is 'all'; choose one of listed, centre, mean"),
         ({"model": "zero-shot"}, CheckpointError, "the preset 'zero-shot' has no trained checkpoint"),
         ({"model": "nowhere"}, CheckpointError, "'nowhere' is neither a preset"),

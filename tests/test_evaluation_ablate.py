@@ -105,7 +105,8 @@ def test_a_killed_run_goes_on_and_equal_rows_are_trained_once(study):
 
 
 def test_baselines_are_rows_too(study):
-    mil, vadclip, light, full = measure_table(study, TABLES[1], (1,))
+    few = replace(TABLES[1], rows=(TABLES[1].rows[0], *TABLES[1].rows[-3:]))
+    mil, vadclip, light, full = measure_table(study, few, (1,))
     assert number_key("alignment", "all", "ap") not in mil.results[0].numbers
     assert number_key("alignment", "all", "ap") in vadclip.results[0].numbers
     assert light.results[0].numbers != full.results[0].numbers

@@ -129,7 +129,7 @@ def test_an_ablation_chooses_the_epoch_by_the_test_set_under_the_paper_preset(fe
     def measured(seed, epochs, select):
         config = replace(paper, epochs=epochs, select=select)
         study = Study(open_dataset("xd-violence", features), config, tmp_path, model={"dim": 8}, text_features=text)
-        return measure_row(study, TABLES[1].rows[3], seed).numbers["alignment / all / ap"]
+        return measure_row(study, TABLES[1].rows[-1], seed).numbers["alignment / all / ap"]
 
     for seed in range(1, 9):  # rounding differs from machine to machine, and with it which epoch is better
         first, last = (measured(seed, epochs, "validation") for epochs in (1, 2))
@@ -140,7 +140,7 @@ def test_an_ablation_chooses_the_epoch_by_the_test_set_under_the_paper_preset(fe
 
 
 def test_published_settings_give_way_to_those_that_were_asked_for(features, tmp_path):  # noqa: F811
-    vadclip = TABLES[1].rows[1]
+    vadclip = TABLES[1].rows[-3]
     study = Study(open_dataset("xd-violence", features), train_settings("xd-violence"), tmp_path)
     assert study.train_config(vadclip, 1).init == "multihead"
     assert replace(study, given=frozenset({"init"})).train_config(vadclip, 1).init == "linear"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cmhkf.commands.options import ConfigOption, CropOption, SetOption, StrictOption, make_folder
+from cmhkf.commands.options import DATASET_HELP, ConfigOption, CropOption, SetOption, StrictOption, make_folder
 from cmhkf.commands.train import PRESET_HELP
 from cmhkf.progress import tell
 
@@ -31,7 +31,9 @@ def ablate(  # noqa: PLR0913 (one parameter for each option)
             "alone; may be given several times",
         ),
     ] = None,
-    dataset: Annotated[str, typer.Option(help="xd-violence or ucf-crime, for rows without a table")] = "",
+    dataset: Annotated[
+        str, typer.Option(help=f"for rows without a table: {DATASET_HELP}; the last five also with --table")
+    ] = "",
     preset: Annotated[str, typer.Option(help=PRESET_HELP)] = "held-out",
     settings: SetOption = None,
     config: ConfigOption = None,
@@ -70,7 +72,7 @@ def ablate(  # noqa: PLR0913 (one parameter for each option)
         data = open_dataset(chosen.dataset, features, crop=crop)
         study = Study(
             data,
-            changed(train_settings(chosen.dataset, preset=preset), how),
+            changed(train_settings(data.spec.name, preset=preset), how),
             out,
             given=frozenset(how),
             model=part_of(given, "model"),

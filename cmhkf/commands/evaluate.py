@@ -12,14 +12,23 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from tqdm import tqdm
 
-from cmhkf.commands.options import ConfigOption, CropOption, SetModelOption, StrictOption, make_folder
-from cmhkf.errors import CheckpointError, ConfigError, DataError
+from cmhkf.commands.options import (
+    DATASET_HELP,
+    ConfigOption,
+    CropOption,
+    SetModelOption,
+    StrictOption,
+    make_folder,
+    make_place,
+)
+from cmhkf.errors import CheckpointError, ConfigError
 from cmhkf.progress import tell
 
 if TYPE_CHECKING:
     import numpy as np
 
     from cmhkf.datasets.sets import Dataset
+    from cmhkf.evaluation.evaluate import Report
     from cmhkf.features.folders import FeatureFolder, Rows
     from cmhkf.metrics.panel import Panel
     from cmhkf.model.checkpoint import Checkpoint
@@ -31,10 +40,14 @@ ListFile = Annotated[Path | None, typer.Option(help="left out: looked for beside
 
 def evaluate(  # noqa: PLR0913 (one parameter for each option)
     features: Annotated[Path, typer.Option(help="feature folder, as distributed or made by extract")],
-    dataset: Annotated[str, typer.Option(help="xd-violence or ucf-crime")],
+    dataset: Annotated[str, typer.Option(help=DATASET_HELP)],
     model: Annotated[str, typer.Option(help="checkpoint file, hf:owner/repo, or a preset that has one")] = "",
     scores: Annotated[Path | None, typer.Option(help="instead: .npz of one array [snippets] per video name")] = None,
+    frozen: Annotated[
+        str, typer.Option(help="instead: a score without training: motion, change, or novelty (nearest normal row)")
+    ] = "",
     out: Annotated[Path, typer.Option(help="folder for report.json, the tables and the plots")] = Path("evaluation"),
+    scores_out: Annotated[Path | None, typer.Option(help="also write the scores, as --scores reads them: .npz")] = None,
     settings: SetModelOption = None,
     config: ConfigOption = None,
     crops: Annotated[
@@ -57,10 +70,10 @@ def evaluate(  # noqa: PLR0913 (one parameter for each option)
     strict: StrictOption = False,
 ) -> None:
     """Measure a model on a test set by the protocols of the field. Settings are those that trained weights allow."""
-    if bool(model) == bool(scores):
-        raise ConfigError("give either --model or --scores")
-    if keep and (scores or settings):
-        raise ConfigError("--keep belongs to a checkpoint as it is: leave out --scores and --set")
+    if [bool(model), bool(scores), bool(frozen)].count(True) != 1:
+        raise ConfigError("give either --model, --scores or --frozen")
+    if keep and (not model or settings):
+        raise ConfigError("--keep belongs to a checkpoint as it is: leave out --scores, --frozen and --set")
     _check_crops(crops, crop)
 
     from cmhkf.datasets.sets import open_dataset
@@ -73,32 +86,30 @@ def evaluate(  # noqa: PLR0913 (one parameter for each option)
     from cmhkf.training.settings import part_of, read_settings
 
     given = read_settings(settings or (), config, roots=("model",))
-    if given and scores:
-        raise ConfigError(f"{describe(given)} changes a model, and --scores come without one")
+    if given and not model:
+        raise ConfigError(f"{describe(given)} changes a model, and --scores and --frozen come without one")
     opened = open_dataset(
         dataset, features, test_list=test_list, annotations=annotations, class_annotations=class_annotations, crop=crop
     )
     opened.require("test")
     notes, warned, optimistic, learned_from, seen = [], "", "", (), {}
     threshold_from = quality.AS_GIVEN
-    if scores:
-        held = read_scores(scores)
-        name, classes, predict_one = scores.stem, None, _look_up(held)
-        fallbacks = opened.fallbacks("test", hears=False) + _unknown(held, opened)
+    if not model:
+        name, classes, (predict_one, fallbacks) = frozen or scores.stem, None, _without_model(opened, scores, frozen)  # type: ignore[union-attr]
     else:
-        checkpoint = load_checkpoint(_found(model)).changed(part_of(given, "model"))
+        checkpoint = load_checkpoint(found(model)).changed(part_of(given, "model"))
         notes = [note] if (note := check_recipe(checkpoint, opened.folder)) else []
         notes += [f"the model is read with {describe(given)}, other than it was trained"] if given else []
         warned = trained_on.warning(checkpoint, opened.test_names)
         learned_from = trained_on.learned_from(checkpoint, opened.test_names)
         name, classes, optimistic = checkpoint.name, checkpoint.classes, checkpoint.optimistic
-        predict_one = _predictor(checkpoint, device)
+        predict_one = predictor(checkpoint, device)
         seen, threshold_from = quality.seen_by(checkpoint, opened), quality.threshold_said(checkpoint, threshold)
         fallbacks = opened.fallbacks("test", hears=checkpoint.config.listens)
     tell(fallbacks, strict=strict)
     for note in filter(None, (*notes, warned)):
         typer.echo(f"note: {note}", err=True)
-    make_folder(out)
+    _make_places(out, scores_out)
 
     with tqdm(unit="prediction", file=sys.stderr, disable=None) as bar:
 
@@ -124,6 +135,7 @@ def evaluate(  # noqa: PLR0913 (one parameter for each option)
     if scores:
         report = replace(report, crops="")  # which gave lengths alone
     write_report(report, out)
+    _write_scores(report, scores_out)
     typer.echo(table(report))
     typer.echo(f"written to {out}" + (f" and {_kept(report.panel, model)}" if keep and report.panel else ""))
 
@@ -138,10 +150,39 @@ def _check_crops(crops: str, crop: int | None) -> None:
 def _kept(panel: Panel, model: str) -> Path:
     from cmhkf.metrics.panel_file import write_panels
 
-    return write_panels(_found(model), [panel])
+    return write_panels(found(model), [panel])
 
 
-def _found(model: str) -> Path:
+def _make_places(out: Path, scores_out: Path | None) -> None:
+    make_folder(out)
+    if scores_out:
+        make_place(scores_out, "--scores-out")
+
+
+def _write_scores(report: Report, scores_out: Path | None) -> None:
+    from cmhkf.evaluation.scores import write_scores
+
+    if scores_out:
+        names = (video.name for video in report.videos)
+        write_scores(scores_out, dict(zip(names, report.scores, strict=True)))
+
+
+def _without_model(
+    opened: Dataset, scores: Path | None, frozen: str
+) -> tuple[Callable[[Rows], Prediction], list[Fallback]]:
+    """What scores the videos in place of a model, and what is done where something is missing."""
+    from cmhkf.evaluation.frozen import frozen_scorer
+    from cmhkf.evaluation.scores import look_up, read_scores
+
+    fallbacks = opened.fallbacks("test", hears=False)
+    if scores is None:
+        return frozen_scorer(frozen, opened), fallbacks
+    held = read_scores(scores)
+    return look_up(held), fallbacks + _unknown(held, opened)
+
+
+def found(model: str) -> Path:
+    """The file of a model: a preset's or a path. Raises CheckpointError."""
     from cmhkf.presets import checkpoint_path
 
     path = checkpoint_path(model)
@@ -175,36 +216,6 @@ def check_recipe(checkpoint: Checkpoint, folder: FeatureFolder) -> str:
     )
 
 
-def read_scores(path: Path) -> dict[str, np.ndarray]:
-    """Scores by the name of the video. Raises DataError."""
-    import numpy as np
-
-    from cmhkf.features.folders import video_name
-    from cmhkf.files import NPZ_DAMAGE, open_npz
-
-    try:
-        with open_npz(path) as file:
-            found = {video_name(name): np.asarray(file[name], np.float64) for name in file.files}
-    except NPZ_DAMAGE as error:
-        raise DataError(f"{path} is no readable .npz of scores by video name ({error})") from error
-    if flat := [name for name, values in found.items() if values.ndim != 1]:
-        raise DataError(
-            f"{path}: {flat[0]!r} has the shape {found[flat[0]].shape}; one score for each snippet is needed"
-        )
-    return found
-
-
-def _look_up(scores: dict[str, np.ndarray]) -> Callable[[Rows], Prediction]:
-    from cmhkf.model.run import Prediction
-
-    def predict_one(rows: Rows) -> Prediction:
-        if rows.name not in scores:
-            raise DataError(f"there are no scores for {rows.name!r}; leave it out of the test list, or add them")
-        return Prediction(scores[rows.name], None)
-
-    return predict_one
-
-
 def _unknown(scores: dict[str, np.ndarray], data: Dataset) -> list[Fallback]:
     from cmhkf.progress import Fallback
 
@@ -212,7 +223,8 @@ def _unknown(scores: dict[str, np.ndarray], data: Dataset) -> list[Fallback]:
     return [Fallback("scores of videos that are not among those measured, not used", names)] if names else []
 
 
-def _predictor(checkpoint: Checkpoint, device: str) -> Callable[[Rows], Prediction]:
+def predictor(checkpoint: Checkpoint, device: str) -> Callable[[Rows], Prediction]:
+    """What a checkpoint says of the rows of a video."""
     import torch
 
     from cmhkf.encoders.device import pick_device

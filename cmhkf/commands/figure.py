@@ -1,15 +1,19 @@
-"""`python -m cmhkf figure`: analyses as figures for print."""
+"""`python -m cmhkf figure`: analyses, or a feature folder and a checkpoint, as figures for print."""
 
 from __future__ import annotations
 
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cmhkf.commands.analyses import AnalysisFiles, TruthFile, read_analyses, read_truths
+from cmhkf.commands.analyses import TruthFile, read_analyses, read_truths
 from cmhkf.commands.options import make_place
+from cmhkf.errors import ConfigError
+
+if TYPE_CHECKING:
+    from cmhkf.analysis import Analysis
 
 
 class Kind(str, Enum):
@@ -35,10 +39,27 @@ class Method(str, Enum):
     umap = "umap"
 
 
-def figure(
-    analyses: AnalysisFiles,
+MOST_CLIPS = 24  # of one figure of curves
+
+
+def figure(  # noqa: PLR0913 (one parameter for each option)
     kind: Annotated[Kind, typer.Option(help="what to draw")],
     out: Annotated[Path, typer.Option(help="the file; its suffix says the form: .pdf, .svg or .png")],
+    analyses: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[ANALYSIS...|VIDEO...]",
+            help=".npz files written by analyze; with --features, names of videos there, all of them if left out",
+        ),
+    ] = None,
+    features: Annotated[Path | None, typer.Option(help="draw from this feature folder and --model")] = None,
+    model: Annotated[str, typer.Option(help="with --features: a checkpoint, or a preset that has one")] = "",
+    videos: Annotated[
+        list[str] | None, typer.Option(help="with --features: file, folder or pattern of videos, for their frames")
+    ] = None,
+    fps: Annotated[
+        str, typer.Option(help="of videos with distributed features: XD-Violence's 24, UCF-Crime's 30")
+    ] = "24",
     truth: TruthFile = None,
     width: Annotated[Width | None, typer.Option(help="3.4 or 7 inches; left out: as suits the kind")] = None,
     frames: Annotated[int, typer.Option(min=1, max=10, help="qualitative: frames above each curve")] = 5,
@@ -46,11 +67,19 @@ def figure(
     colour: Annotated[str, typer.Option(help="embeddings: one or two of class,score,truth; a row each")] = "class",
     seed: Annotated[int, typer.Option(min=0, help="embeddings: the same seed gives the same figure")] = 0,
 ) -> None:
-    """Draw analyses for print; what is not trained says so on the figure. Frames come from the analysed videos."""
+    """Draw analyses for print; what is not trained says so on the figure. Frames come from the analysed videos.
+
+    With --features and --model the paper's figures are drawn from features: 4 by --kind qualitative, 5 by embeddings.
+    """
     from cmhkf.figures.style import COLUMN_IN, PAGE_IN, check_suffix, save_figure
 
     check_suffix(out)
-    found, n_failed = read_analyses(analyses)
+    if features:
+        found, n_failed = _from_features(features, analyses or [], kind, model=model, videos=videos or [], fps=fps), 0
+    elif model or videos or not analyses:
+        raise ConfigError("give analyses, or --features with --model")
+    else:
+        found, n_failed = read_analyses([Path(name) for name in analyses])
     make_place(out)
     truths = read_truths(truth, found)
     wide = kind in (Kind.qualitative, Kind.embeddings) if width is None else width is Width.page
@@ -73,3 +102,27 @@ def figure(
     typer.echo(save_figure(drawn, out))
     if n_failed:
         raise typer.Exit(1)
+
+
+def _from_features(
+    features: Path, names: list[str], kind: Kind, *, model: str, videos: list[str], fps: str
+) -> list[Analysis]:
+    """Analyses of videos in a feature folder."""
+    from cmhkf.commands.evaluate import check_recipe, found
+    from cmhkf.commands.options import say_left_out
+    from cmhkf.evaluation.analyses import analyse_folder
+    from cmhkf.features.folders import FeatureFolder, video_name
+    from cmhkf.media.find import find_videos
+    from cmhkf.model.checkpoint import load_checkpoint
+    from cmhkf.numbers import ratio
+
+    if not model:
+        raise ConfigError("--features needs --model: a checkpoint, or a preset that has one")
+    rate, files = ratio(fps, "--fps", error=ConfigError), find_videos(videos, say_left_out) if videos else []
+    folder, checkpoint = FeatureFolder(features), load_checkpoint(found(model))
+    chosen = [video_name(name) for name in names] or [*folder.names]
+    if kind is not Kind.embeddings and len(chosen) > MOST_CLIPS:
+        raise ConfigError(f"{len(chosen):,} videos do not fit on a figure; name up to {MOST_CLIPS}")
+    if note := check_recipe(checkpoint, folder):
+        typer.echo(f"note: {note}", err=True)
+    return analyse_folder(folder, checkpoint, chosen, videos={file.stem: file for file in files}, rate=rate)

@@ -11,6 +11,7 @@ from typer.core import TyperCommand
 from cmhkf.errors import ConfigError
 
 LEFT_OUT_NAMES = 8  # are named
+DATASET_HELP = "xd-violence, ucf-crime, shanghaitech, ubnormal, msad, cctv-fights, or a CSV of your own"
 
 
 def _list_settings(*roots: str) -> Callable[[list[str] | None], list[str] | None]:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from cmhkf.commands.options import ConfigOption, CropOption, SetOption, StrictOption, make_folder
+from cmhkf.commands.options import DATASET_HELP, ConfigOption, CropOption, SetOption, StrictOption, make_folder
 from cmhkf.errors import ConfigError
 from cmhkf.progress import tell
 
@@ -21,12 +21,14 @@ def train(  # noqa: PLR0913 (one parameter for each option)
     features: Annotated[
         Path | None, typer.Option(help="feature folder, as distributed or as `extract` makes it")
     ] = None,
-    dataset: Annotated[str, typer.Option(help="xd-violence or ucf-crime: the classes, and the paper's settings")] = "",
+    dataset: Annotated[str, typer.Option(help=f"{DATASET_HELP}: the classes and labels")] = "",
     preset: Annotated[str, typer.Option(help=PRESET_HELP)] = "held-out",
     labels: Annotated[
         list[Path] | None, typer.Option(help="training labels exported from the page, in place of features and dataset")
     ] = None,
-    baseline: Annotated[str, typer.Option(help="vadclip or mil, in place of CMHKF")] = "",
+    baseline: Annotated[
+        str, typer.Option(help="vadclip, avadclip, mil, rtfm, ur-dmu, hl-net or macil-sd, for CMHKF")
+    ] = "",
     finetune: Annotated[str, typer.Option(help="preset or checkpoint whose weights and texts to start from")] = "",
     resume: Annotated[bool, typer.Option("--resume", help="go on with the run in --out, if there is one")] = False,
     settings: SetOption = None,
@@ -47,6 +49,7 @@ def train(  # noqa: PLR0913 (one parameter for each option)
     """Train on weak labels: CMHKF with the paper's settings, or a baseline; or adapt a model to reviewed segments."""
     from cmhkf.encoders.device import pick_device
     from cmhkf.settings import changed
+    from cmhkf.training.methods import PAIRING
     from cmhkf.training.processes import joined, launched
     from cmhkf.training.run import RunOptions, train_on
     from cmhkf.training.settings import part_of, read_settings
@@ -55,7 +58,7 @@ def train(  # noqa: PLR0913 (one parameter for each option)
     if select and chosen != select:
         raise ConfigError(f"--select {select} contradicts --set train.select={chosen}; leave out one")
     given = read_settings([*(settings or ()), *([f"train.select={select}"] if select else ())], config)
-    whole = "--labels" if labels else "--baseline mil" if baseline == "mil" else ""
+    whole = "--labels" if labels else f"--baseline {baseline}" if baseline in PAIRING else ""
     if whole and launched() > 1:
         raise ConfigError(f"{whole} needs all samples of a step in one process; start it without torchrun")
     run = RunOptions(out, pick_device(device), resume, workers, save_every, given)
@@ -86,11 +89,11 @@ def train(  # noqa: PLR0913 (one parameter for each option)
         data.require("train")
         typer.echo(data.describe(), err=True)
         method = baseline or "cmhkf"
-        how = changed(train_settings(dataset, preset=preset, method=method), part_of(given, "train"))
+        how = changed(train_settings(data.spec.name, preset=preset, method=method), part_of(given, "train"))
         if how.select == "test":
             data.require("test")
         start = choose_start(data, how, baseline=baseline, finetune=finetune, settings=part_of(given, "model"))
-        wanted = given.get("model.modalities", method_for(method, dataset, how).model.modalities)
+        wanted = given.get("model.modalities", method_for(method, data.spec.name, how).model.modalities)
         fallbacks = fallbacks_of(data, how, start, wanted="" if finetune else wanted)
         tell(fallbacks, strict=strict)
         make_folder(out)

@@ -1,4 +1,4 @@
-"""XD-Violence and UCF-Crime as a folder of features, lists of videos and official annotations: what is there of them.
+"""Data sets as a folder of features, lists of videos and annotations: what is there of them.
 
 Partial sets work: what the lists name and the folder lacks is listed, and the rest is used (`model.md` C.1, E35).
 """
@@ -6,17 +6,19 @@ Partial sets work: what the lists name and the folder lacks is listed, and the r
 import csv
 import hashlib
 import json
+import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 
 from cmhkf.datasets.annotations import (
     AnnotatedVideo,
+    Event,
     GroundTruth,
     class_segments,
     ground_truth,
@@ -26,6 +28,8 @@ from cmhkf.datasets.annotations import (
     xd_labels,
 )
 from cmhkf.datasets.classes import UCF_CLASSES, XD_CLASSES
+from cmhkf.datasets.collection import Collection, ListedVideo, read_own
+from cmhkf.datasets.published import PUBLISHED
 from cmhkf.errors import ConfigError, DataError
 from cmhkf.features.folders import FeatureFolder, split_name
 from cmhkf.files import read_text
@@ -46,9 +50,16 @@ class DatasetSpec:
     classes: tuple[str, ...]
     labels_of: Callable[[str], tuple[int, ...]]
     """Classes from a video's name."""
-    read_annotations: Callable[[Path], list[AnnotatedVideo]]
     headline: Literal["ap", "auc"]
     """Frame metric of the literature."""
+
+
+@dataclass(frozen=True)
+class OfficialFiles:
+    """The files of XD-Violence or UCF-Crime, whose videos carry their labels in their names."""
+
+    spec: DatasetSpec
+    read_annotations: Callable[[Path], list[AnnotatedVideo]]
     train_lists: tuple[str, ...]
     """File names to look for in the feature folder, best first; so are the next three."""
     test_lists: tuple[str, ...]
@@ -61,30 +72,25 @@ class DatasetSpec:
 
 
 _UCF_ANNOTATIONS = ("Temporal_Anomaly_Annotation.txt", "Temporal_Anomaly_Annotation_for_Testing_Videos.txt")
-_XD = DatasetSpec(
-    "xd-violence",
-    XD_CLASSES,
-    xd_labels,
+_XD = OfficialFiles(
+    DatasetSpec("xd-violence", XD_CLASSES, xd_labels, "ap"),
     read_xd,
-    "ap",
     ("train.csv", "train.txt", "train_videos.csv", "xd_CLIP_rgb.csv", "rgb.list"),
     ("test.csv", "test.txt", "test_videos.csv", "xd_CLIP_rgbtest.csv", "rgb_test.list"),
     ("annotations.txt",),
     ("annotations_multiclasses.txt",),
 )
-_UCF = DatasetSpec(
-    "ucf-crime",
-    UCF_CLASSES,
-    ucf_labels,
+_UCF = OfficialFiles(
+    DatasetSpec("ucf-crime", UCF_CLASSES, ucf_labels, "auc"),
     read_ucf,
-    "auc",
     ("train.csv", "train.txt", "Anomaly_Train.txt", "ucf_CLIP_rgb.csv"),
     ("test.csv", "test.txt", "Anomaly_Test.txt", "ucf_CLIP_rgbtest.csv"),
     _UCF_ANNOTATIONS,
     _UCF_ANNOTATIONS,
     rate=Fraction(30),
 )
-DATASETS = {spec.name: spec for spec in (_XD, _UCF)}
+DATASETS = {files.spec.name: files for files in (_XD, _UCF)}
+KNOWN = (*DATASETS, *PUBLISHED)
 
 
 class Entry(NamedTuple):
@@ -223,52 +229,42 @@ def open_dataset(
     """Put features, lists and annotations of a data set together; what is not named is looked for beside the features.
 
     Args:
-        name: "xd-violence" or "ucf-crime".
+        name: one of KNOWN, or the path of a CSV of one's own (`collection.read_own`).
         features_dir: the folder that `FeatureFolder` reads.
         train_list: csv with a column `path` or `video`, or plain text, of feature files or videos.
         test_list: the same, in the order of the protocol. With `annotations` it makes the test set.
-        annotations: official annotation file, frames of the file's own rate.
+        annotations: official annotation file, frames of the file's own rate; of a data set in PUBLISHED, the folder of
+            its files.
         class_annotations: the one with classes, where that is another file.
         crop: is read of every video, whatever the lists name.
 
     Raises:
-        ConfigError: an unknown data set.
+        ConfigError: an unknown data set, or lists for one that brings its own.
         DataError: unreadable or contradictory files, a video in both lists, or nothing to train or to test on.
     """
-    if name not in DATASETS:
-        raise ConfigError(f"dataset is {name!r}; choose one of {', '.join(DATASETS)}")
-    spec, folder = DATASETS[name], FeatureFolder(features_dir)
-    absent: list[str] = []
-
-    def locate(what: str, given: str | Path | None, usual: tuple[str, ...]) -> Path | None:
-        path = Path(given) if given else next((p for file in usual if (p := folder.path / file).is_file()), None)
-        if path is None:
-            absent.append(f"no {what} (looked for {', '.join(usual)} in {folder.path})")
-        return path
-
-    train_path = locate("training list", train_list, spec.train_lists)
-    test_path = locate("test list", test_list, spec.test_lists)
-    annotations_path = locate("annotations", annotations, spec.annotations)
-    classes_path = locate("annotations of classes", class_annotations, spec.class_annotations)
-
-    listed = read_list(train_path) if train_path else []
+    folder = FeatureFolder(features_dir)
+    lists = {"training list": train_list, "test list": test_list, "annotations of classes": class_annotations}
+    if name in DATASETS:
+        files = _official(DATASETS[name], folder, {**lists, "annotations": annotations})
+    else:
+        files = _collected(name, folder, lists, annotations)
+    spec, absent, listed = files.spec, files.absent, files.train
     train, missing = _train_entries(listed, folder, spec, crop=crop)
     oddities: list[tuple[Part, Fallback]] = [("train", _repeated(listed))]
-    protocol, crops_from, replaced = _test_crops(read_list(test_path) if test_path else [], folder, crop=crop)
+    protocol, crops_from, replaced = _test_crops(files.test, folder, crop=crop)
     oddities.append(("test", replaced))
     if both := {entry.name for entry in train} & set(protocol):
         raise DataError(f"{min(both)!r} is in the training and in the test list, with {len(both) - 1} others")
     lengths = {video: folder.n_snippets(video, crops[0]) for video, crops in protocol.items() if crops}
     truth, segments = GroundTruth((), (), np.zeros(0, np.uint8), (), (), (), (), ()), None
-    if annotations_path:
-        annotated = spec.read_annotations(annotations_path)
-        truth = ground_truth([*protocol], annotated, n_snippets=lengths, labels_of=spec.labels_of)
-        oddities.append(("test", _past_the_end(annotated, lengths)))
+    if files.annotated is not None:
+        truth = ground_truth([*protocol], files.annotated, n_snippets=lengths, labels_of=spec.labels_of)
+        oddities.append(("test", _past_the_end(files.annotated, lengths)))
         unlisted = "annotated videos that the test list does not name, not measured"
         oddities.append(("test", Fallback(unlisted, truth.unlisted)))
-    if classes_path and truth.names:
-        with_classes = spec.read_annotations(classes_path)
-        segments = class_segments(ground_truth([*protocol], with_classes, n_snippets=lengths, labels_of=spec.labels_of))
+    if files.with_classes is not None and truth.names:
+        classed = ground_truth([*protocol], files.with_classes, n_snippets=lengths, labels_of=spec.labels_of)
+        segments = class_segments(classed)
     dataset = Dataset(
         spec,
         folder,
@@ -285,6 +281,98 @@ def open_dataset(
     if not train:
         dataset.require("test")
     return dataset
+
+
+Listed = Sequence[tuple[str, int | None]]
+"""Video and crop of each line of a list; None: the line names no crop."""
+
+
+class _Files(NamedTuple):
+    """What the files of a data set say; None: there is no such file."""
+
+    spec: DatasetSpec
+    train: Listed
+    test: Listed
+    annotated: list[AnnotatedVideo] | None
+    with_classes: list[AnnotatedVideo] | None
+    absent: list[str]
+
+
+def _official(files: OfficialFiles, folder: FeatureFolder, given: Mapping[str, str | Path | None]) -> _Files:
+    absent: list[str] = []
+
+    def locate(what: str, usual: tuple[str, ...]) -> Path | None:
+        named = given[what]
+        path = Path(named) if named else next((p for file in usual if (p := folder.path / file).is_file()), None)
+        if path is None:
+            absent.append(f"no {what} (looked for {', '.join(usual)} in {folder.path})")
+        return path
+
+    train, test = locate("training list", files.train_lists), locate("test list", files.test_lists)
+    annotations = locate("annotations", files.annotations)
+    classes = locate("annotations of classes", files.class_annotations)
+    return _Files(
+        files.spec,
+        read_list(train) if train else [],
+        read_list(test) if test else [],
+        files.read_annotations(annotations) if annotations else None,
+        files.read_annotations(classes) if classes and annotations else None,
+        absent,
+    )
+
+
+def _collected(
+    name: str, folder: FeatureFolder, lists: Mapping[str, str | Path | None], annotations: str | Path | None
+) -> _Files:
+    """Of one's own CSV, or of a data set in PUBLISHED."""
+    own = name.lower().endswith(".csv")
+    if not own and name not in PUBLISHED:
+        raise ConfigError(f"dataset is {name!r}; choose one of {', '.join(KNOWN)}, or a CSV of your own")
+    given = {**lists, "annotations": annotations if own else None}
+    refused = [what for what, path in given.items() if path]
+    if refused:
+        raise ConfigError(f"{name} brings its own {refused[0]}; leave out the option")
+    held = read_own(Path(name)) if own else PUBLISHED[name](Path(annotations or folder.path))
+    spec = DatasetSpec(held.name, held.classes, held.labels_of, held.headline)
+    train, test = ([(v.name, None) for v in held.videos if v.split == split] for split in get_args(Part))
+    annotated = [
+        AnnotatedVideo(video.name, events_of(video, held, folder)) for video in held.videos if video.split == "test"
+    ]
+    absent = [f"{held.name} names no video to {part} on" for part, of in (("train", train), ("test", test)) if not of]
+    return _Files(spec, train, test, annotated, annotated, absent)
+
+
+def events_of(video: ListedVideo, held: Collection, folder: FeatureFolder) -> tuple[Event, ...]:
+    """The spans of a video of a feature folder as frames of its snippets, each at least one frame long.
+
+    Raises DataError: the features do not tell how the spans' unit and their frames go together.
+    """
+    frame_at = _frame_at(video, held, folder)
+    edges = [(held.classes.index(span.label), frame_at(span.start), frame_at(span.end)) for span in video.spans]
+    return tuple(Event(label, start, max(end, start + 1)) for label, start, end in edges)
+
+
+def _frame_at(video: ListedVideo, held: Collection, folder: FeatureFolder) -> Callable[[Fraction], int]:
+    """The frame that begins at a time, or the first after it."""
+    if video.name not in folder or not video.spans:
+        return int  # nothing is measured of it
+    if held.counts == "frames":
+        if folder.recipe.grid != "native":
+            raise DataError(
+                f"{held.name} counts the frames of its files, and {folder.path} was made on the 24 fps grid; extract "
+                "with --grid native"
+            )
+        return int
+    if not folder.recipe_assumed:
+        line = folder.timeline(video.name)
+        return lambda time_s: line.frames_from(float(time_s))
+    if not video.fps:
+        raise DataError(
+            f"{held.name} counts seconds, and {folder.path} does not say how many frames {video.name!r} has a second; "
+            "add a column fps"
+        )
+    fps = video.fps
+    return lambda time_s: math.ceil(time_s * fps)
 
 
 def read_list(path: Path) -> list[tuple[str, int | None]]:
@@ -309,10 +397,6 @@ def read_list(path: Path) -> list[tuple[str, int | None]]:
     if not parts:
         raise DataError(f"{path} lists no video")
     return [(video, int(crop) if crop.isdigit() else None) for video, crop in parts]
-
-
-Listed = Sequence[tuple[str, int | None]]
-"""Video and crop of each line of a list; None: the line names no crop."""
 
 
 def _train_entries(

@@ -2,7 +2,8 @@
 
 Known are XD-Violence's `annotations.txt` and `annotations_multiclasses.txt`, UCF-Crime's
 `Temporal_Anomaly_Annotation.txt`, and a CSV with the columns `clip`, `class` and `segments_s` or `segments_frames`:
-`start-end` in seconds or in frames of the file, several of them separated by spaces, none for a normal clip.
+`start-end` in seconds or in frames of the file, several of them separated by spaces, none for a normal clip. The CSV
+of a data set of one's own (`collection.py`) is known too.
 """
 
 import csv
@@ -16,6 +17,7 @@ import numpy as np
 from cmhkf.analysis import Analysis
 from cmhkf.datasets.annotations import SLACK_FRAMES, XD_CODES, AnnotatedVideo, read_ucf, read_xd, xd_labels
 from cmhkf.datasets.classes import UCF_CLASSES, XD_CLASSES
+from cmhkf.datasets.collection import COLUMNS, read_own, stem_of
 from cmhkf.errors import DataError, MediaError
 from cmhkf.features.folders import video_name
 from cmhkf.files import read_text
@@ -35,7 +37,8 @@ UNNAMED = "anomaly"  # where a file does not say what it is
 SLACK_S = float(SLACK_FRAMES / GRID_RATE)
 FORMS = (
     "XD-Violence's annotations.txt or annotations_multiclasses.txt, UCF-Crime's Temporal_Anomaly_Annotation.txt, or a "
-    "CSV with the columns clip, class and segments_s or segments_frames"
+    "CSV with the columns clip, class and segments_s or segments_frames, or one of a data set, with the columns "
+    "video, split, labels, start_s and end_s"
 )
 
 
@@ -86,6 +89,8 @@ def read_truth(
     names = {video_name(clip_name), video_name(Path(clip_name).stem)}
     if _columns(lines[0]) >= {"clip", "class"}:
         found = _from_csv(path, lines, names)
+    elif _columns(lines[0]) >= set(COLUMNS):
+        found = _from_own(path, names | {stem_of(clip_name)})
     else:
         found = _from_annotations(path, lines, names)
     if found is None:
@@ -200,6 +205,11 @@ def _from_csv(path: Path, lines: list[str], names: set[str]) -> Found | None:
         for span in re.split(r"[\s;]+", (row[column] or "").strip())
         if span
     ]
+
+
+def _from_own(path: Path, names: set[str]) -> Found | None:
+    video = next((video for video in read_own(path).videos if video.name in names), None)
+    return None if video is None else ("s", [(span.start, span.end, span.label) for span in video.spans])
 
 
 def _interval(span: str, where: str) -> tuple[Fraction, Fraction]:

@@ -62,7 +62,8 @@ class Study:
 
     def model_config(self, row: Row) -> ModelConfig:
         """The model of a row, in the folder's dimensions; the row's own fields go before those of every row."""
-        base, _ = method_for(row.method, self.dataset.spec.name, self.train)
+        spec = self.dataset.spec
+        base, _ = method_for(row.method, spec.name, self.train, classes=spec.classes)
         shared = {name: value for name, value in self.model.items() if row.method == "cmhkf" or name == "dim"}
         return changed(in_widths_of(self.dataset.folder, base), shared | dict(row.model))
 

@@ -78,6 +78,7 @@ class Report:
     # Why the numbers are better than they would be on other videos: the model was chosen on a test set
     optimistic: str = ""
     panel: Panel | None = None  # how good it is at its threshold; None: not asked for
+    scores: tuple[np.ndarray, ...] = ()  # the classifier's of each of `videos`, [N]
 
     @property
     def branches(self) -> tuple[Branch, ...]:
@@ -154,7 +155,7 @@ def report(
 ) -> Report:
     """Measure predictions, one for each video of `truth`; the rest is as in `evaluate` and `Report`."""
     for name, n, prediction in zip(truth.names, truth.n_snippets, predictions, strict=True):
-        _check(name, n, prediction)
+        check_prediction(name, n, prediction)
     curves = [prediction.scores for prediction in predictions]
     probs = [prediction.class_probs for prediction in predictions if prediction.class_probs is not None]
     tells_classes = len(probs) == len(predictions)
@@ -165,10 +166,12 @@ def report(
     alignment = branch("alignment", [1 - p[:, 0] for p in probs]) if tells_classes else None
     maps = _maps(probs, segments, truth.abnormal) if tells_classes and segments is not None else ()
     videos = tuple(map(_video, truth.names, truth.abnormal, by_video, curves))
-    return Report(model, dataset, classes, headline, classifier, alignment, maps, videos, truth.missing)
+    named = Report(model, dataset, classes, headline, classifier, alignment, maps, videos, truth.missing)
+    return replace(named, scores=tuple(curves))
 
 
-def _check(name: str, n_snippets: int, prediction: Prediction) -> None:
+def check_prediction(name: str, n_snippets: int, prediction: Prediction) -> None:
+    """Raise DataError where a prediction has not one finite score for each snippet of its video."""
     for what, values in (("scores", prediction.scores), ("class probabilities", prediction.class_probs)):
         if values is not None and len(values) != n_snippets:
             raise DataError(

@@ -135,6 +135,19 @@ class FeatureFolder:
         """The snippets of a video on its own clock, which only features of our own form tell. Raises DataError."""
         return self._header(name, None)[0]
 
+    def cue(self, name: str, cue: str) -> np.ndarray:
+        """A named signal [N] of a video's centre crop, which only features of our own form hold. Raises DataError."""
+        file = self._file(name, None)
+        if not self.recipe_assumed:
+            try:
+                with open_npz(file) as held:
+                    cues = read_header(held).cues
+                    if cue in cues:
+                        return held[f"cues.{cues.index(cue)}"]
+            except NPZ_DAMAGE as error:
+                raise _damaged(file, error) from error
+        raise DataError(f"{file} holds no {cue}; `python -m cmhkf extract` keeps it with the demo encoders")
+
     def digest(self, wanted: Iterable[tuple[str, int]]) -> str:
         """Names the content of some crops and their audio: SHA-256 over the names, the crops and the files' bytes.
 

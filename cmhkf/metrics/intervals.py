@@ -4,6 +4,7 @@ The videos are drawn with replacement, as many as there are; the interval is tha
 sorted once: a draw only changes how often each row counts.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -77,12 +78,8 @@ def measure(
         )
     ranking = Ranking(scores)
     whole = ranking.metrics(positive, negative)
-    _, group = np.unique(groups, return_inverse=True)
-    n_groups = int(group.max()) + 1
-    random = np.random.default_rng(seed)
     drawn = list[FrameMetrics]()
-    for _ in range(resamples):
-        times = np.bincount(random.integers(n_groups, size=n_groups), minlength=n_groups)[group]
+    for times in draws(groups, resamples, seed=seed):
         drawn_positive, drawn_negative = positive * times, negative * times
         if drawn_positive.any() and drawn_negative.any():
             drawn.append(ranking.metrics(drawn_positive, drawn_negative))
@@ -92,7 +89,15 @@ def measure(
 
     ap, trapezoid, auc = (interval(name) for name in ("ap", "pr_auc", "auc"))
     curves = ranking.curves(positive, negative)
-    return MeasuredCurve(ap, trapezoid, auc, whole.prevalence, n_groups, len(drawn), curves)
+    return MeasuredCurve(ap, trapezoid, auc, whole.prevalence, len(np.unique(groups)), len(drawn), curves)
+
+
+def draws(groups: np.ndarray, resamples: int, *, seed: int) -> Iterator[np.ndarray]:
+    """How often each row counts, [R], in each resample: groups are drawn with replacement, as many as there are."""
+    _, group = np.unique(groups, return_inverse=True)
+    n_groups, random = int(group.max()) + 1, np.random.default_rng(seed)
+    for _ in range(resamples):
+        yield np.bincount(random.integers(n_groups, size=n_groups), minlength=n_groups)[group]
 
 
 def percentiles(value: float, drawn: np.ndarray) -> Interval:

@@ -5,14 +5,19 @@ from functools import partial
 from torch import nn
 
 from cmhkf.model import afae, cvka, mkaf
+from cmhkf.model.baselines.avadclip import AvadClip
+from cmhkf.model.baselines.hl_net import HlNet
+from cmhkf.model.baselines.macil_sd import MacilSd
+from cmhkf.model.baselines.rtfm import Rtfm
+from cmhkf.model.baselines.ur_dmu import UrDmu
 from cmhkf.model.cmhkf import CMHKF, Classifier, FineBranch
 from cmhkf.model.config import Init, MkafConfig, ModelConfig
 from cmhkf.model.layers import Attention
 from cmhkf.model.mil import MilRanking
 from cmhkf.model.temporal import GlobalGcn, LocalEncoder, TemporalEncoder
 
-Model = CMHKF | MilRanking
-"""What a config may describe: the two have the same `forward`."""
+Model = CMHKF | MilRanking | Rtfm | UrDmu | HlNet | MacilSd | AvadClip
+"""What a config may describe: all have the same `forward`."""
 
 
 def fresh_model(config: ModelConfig, init: Init) -> Model:
@@ -30,10 +35,10 @@ def build_model(config: ModelConfig) -> Model:
 
     Where `video_dim` or `semantic_dim` differs from `dim`, a learned linear layer leads there; with CLIP there is none.
     """
-    if config.architecture == "mil":
-        ranking = MilRanking(config.video_dim)
-        ranking.config = config
-        return ranking
+    if config.architecture != "cmhkf":
+        baseline = _baseline(config)
+        baseline.config = config
+        return baseline
     dim = config.dim
     # Without chosen texts there is no text stream, and AFAE has no source (E29, E30).
     has_text = "T" in config.modalities and config.cvka.k > 0
@@ -43,12 +48,7 @@ def build_model(config: ModelConfig) -> Model:
     model = CMHKF(
         video_in=_projection(config.video_dim, dim),
         text_in=_projection(config.semantic_dim, dim),
-        temporal=TemporalEncoder(
-            LocalEncoder(
-                dim, layers=config.temporal.layers, heads=config.temporal.heads, window=config.temporal.window
-            ),
-            GlobalGcn(dim, threshold=config.temporal.gcn_threshold),
-        ),
+        temporal=_temporal(config),
         has_text=has_text,
         k=config.cvka.k,
         align=None if config.light else align,
@@ -71,6 +71,36 @@ def build_model(config: ModelConfig) -> Model:
     model.config, model.mask_padding = config, config.mask_padding
     model.operating_logit = config.operating_logit
     return model
+
+
+def _baseline(config: ModelConfig) -> MilRanking | Rtfm | UrDmu | HlNet | MacilSd | AvadClip:
+    match config.architecture:
+        case "rtfm":
+            return Rtfm(config.video_dim)
+        case "ur-dmu":
+            return UrDmu(config.video_dim)
+        case "hl-net":
+            return HlNet(config.video_dim, config.audio_dim if config.listens else 0)
+        case "macil-sd":
+            return MacilSd(config.video_dim, config.audio_dim)
+        case "avadclip":
+            return AvadClip(
+                frames_in=_projection(config.video_dim, config.dim),
+                texts_in=_projection(config.semantic_dim, config.dim),
+                temporal=_temporal(config),
+                classifier=Classifier(config.dim),
+                fine=FineBranch(config.dim, weight=config.fine.weight, tau=config.fine.tau),
+                dim=config.dim,
+                audio_dim=config.audio_dim,
+                n_classes=len(config.classes),
+            )
+    return MilRanking(config.video_dim)
+
+
+def _temporal(config: ModelConfig) -> TemporalEncoder:
+    how = config.temporal
+    local = LocalEncoder(config.dim, layers=how.layers, heads=how.heads, window=how.window)
+    return TemporalEncoder(local, GlobalGcn(config.dim, threshold=how.gcn_threshold))
 
 
 def _projection(dim_in: int, dim: int) -> nn.Module:

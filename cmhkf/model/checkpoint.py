@@ -76,7 +76,7 @@ class Checkpoint:
         if not settings:
             return self
         config, said = changed(self.config, settings), describe(settings)
-        idle = [name for name in settings if self.config.architecture == "mil" or name.startswith("prompt.")]
+        idle = [name for name in settings if self.config.architecture != "cmhkf" or name.startswith("prompt.")]
         if idle:
             raise ConfigError(f"{', '.join(idle)} changes nothing in {self.name!r}, which is trained already")
         tensors = {MODEL + key: value for key, value in self.state.items()} | {TEXT: torch.tensor(self.text_features)}

@@ -12,6 +12,7 @@ from cmhkf.errors import ConfigError
 from cmhkf.settings import check_fields, check_least
 
 Modalities = Literal["V", "VA", "VT", "VAT"]
+Architecture = Literal["cmhkf", "mil", "rtfm", "ur-dmu", "hl-net", "macil-sd", "avadclip"]
 Init = Literal["linear", "multihead"]
 """How fresh attention begins: as torch's linear layers, or as its `nn.MultiheadAttention`, which VadCLIP's blocks are.
 """
@@ -142,8 +143,9 @@ class ModelConfig:
     """Class names; index 0 is the normal class."""
     modalities: Modalities = "VAT"
     """What the model reads: frames (V), audio (A), class texts (T)."""
-    architecture: Literal["cmhkf", "mil"] = "cmhkf"
-    """The paper's, or plain multiple-instance ranking on the video rows, which uses nothing below but `video_dim`."""
+    architecture: Architecture = "cmhkf"
+    """The paper's, or a baseline, which uses nothing below but the widths of its rows; AVadCLIP also `temporal`,
+    `prompt` and `fine`."""
     dim: int = 512
     """D, the width of every stream inside the model."""
     video_dim: int = 512
@@ -181,8 +183,15 @@ class ModelConfig:
         for name, heads in (("temporal", self.temporal.heads), ("mkaf", self.mkaf.heads)):
             if self.dim % heads:
                 raise ConfigError(f"ModelConfig.{name}.heads is {heads}, which does not divide dim = {self.dim}")
+        if self.architecture in ("macil-sd", "avadclip") and not self.listens:
+            raise ConfigError(f"{self.architecture} joins frames with audio; give it features that hold audio")
         if self.dim % 2:
             raise ConfigError(f"ModelConfig.dim is {self.dim}; the BiLSTM has two directions and needs an even width")
+
+    @property
+    def knows_classes(self) -> bool:
+        """Whether it compares rows with class texts, and so tells the classes."""
+        return self.architecture in ("cmhkf", "avadclip")
 
     @property
     def listens(self) -> bool:
@@ -197,3 +206,8 @@ DATASET_MODELS = {
     ),
 }
 """The paper's model for each data set."""
+
+
+def settings_like(dataset: str) -> str:
+    """Which of the paper's two data sets gives the settings for a data set: itself, or XD-Violence for any other."""
+    return dataset if dataset in DATASET_MODELS else "xd-violence"

@@ -6,14 +6,12 @@ of a normal one by a margin. It knows neither classes nor audio nor text.
 
 from collections.abc import Collection
 
-import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from cmhkf.model import cvka
+from cmhkf.model.baselines.common import last_logit, scorer_output, valid
 from cmhkf.model.config import ModelConfig
-from cmhkf.model.layers import exact_linear
-from cmhkf.model.output import ModelOutput, shared
+from cmhkf.model.output import ModelOutput
 
 HIDDEN = 512
 
@@ -47,25 +45,7 @@ class MilRanking(nn.Module):
         drop: Collection[str] = (),  # noqa: ARG002
     ) -> ModelOutput:
         """As CMHKF's; audio is ignored, and there is nothing to drop."""
-        mask = torch.arange(video.shape[1], device=video.device) < lengths[:, None]  # [B, N]
-        video = video.masked_fill(~mask[..., None], 0)
-        similarity = cvka.similarity(cvka.rows_to_compare(video, semantic, text), text)
+        video, mask = valid(video, lengths)
         hidden = self.hidden(normalize(video, dim=-1))  # [B, N, 512]
-        last = self.score[-1]
-        assert isinstance(last, nn.Linear)
-        logits = exact_linear(last, self.score[:-1](hidden)).squeeze(-1)  # [B, N]
-        classes = shared(logits, logits.new_zeros(*logits.shape, len(text) - 1))
-        return ModelOutput(
-            mask=mask,
-            logits=logits,
-            alignment=classes,
-            class_logits=classes,
-            similarity=similarity,
-            top_classes=cvka.select(similarity, mask, k=1),
-            saliency=mask.float(),
-            windowed_saliency=mask.float(),
-            peaks=torch.zeros_like(mask),
-            fused=hidden,
-            video=video,
-            text=text.expand(len(video), -1, -1),
-        )
+        logits = last_logit(self.score[-1], self.score[:-1](hidden))  # [B, N]
+        return scorer_output(video, mask, text, semantic=semantic, logits=logits, fused=hidden)

@@ -1,7 +1,7 @@
 """What a model says about windows of snippets. B windows of N snippets, C classes (0 = normal), D = `dim`."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 
 import torch
 from torch import Tensor
@@ -38,6 +38,8 @@ class ModelOutput:
     """[B, N, D] F~_v."""
     text: Tensor
     """[B, C, D] T'': the class texts with the window's visual prompt (F~_vt)."""
+    extras: dict[str, Tensor] = field(default_factory=dict)
+    """[B, N, ...] each: what a baseline's objective needs besides."""
 
     @property
     def scores(self) -> Tensor:
@@ -73,10 +75,12 @@ def joined(outputs: Sequence[ModelOutput], order: Tensor, n: int) -> ModelOutput
     `order`, int64 [B], tells which of the windows, counted through all outputs, comes where.
     """
 
-    def whole(name: str) -> Tensor:
-        parts: list[Tensor] = [getattr(output, name) for output in outputs]
-        if name not in OF_WINDOWS:
+    def whole(parts: list[Tensor], *, of_windows: bool = False) -> Tensor:
+        if not of_windows:
             parts = [pad(rows, (*(0, 0) * (rows.ndim - 2), 0, n - rows.shape[1])) for rows in parts]
         return torch.cat(parts)[order]
 
-    return ModelOutput(**{field.name: whole(field.name) for field in fields(ModelOutput)})
+    names = [field.name for field in fields(ModelOutput) if field.name != "extras"]
+    values = {name: whole([getattr(o, name) for o in outputs], of_windows=name in OF_WINDOWS) for name in names}
+    extras = {name: whole([output.extras[name] for output in outputs]) for name in outputs[0].extras}
+    return ModelOutput(**values, extras=extras)

@@ -138,7 +138,7 @@ class Prediction(NamedTuple):
 def predict(model: Model, text: Tensor, rows: Rows) -> Prediction:
     """What `run` says of a video, in short."""
     found = run(model, text, rows)
-    return Prediction(found.scores, None if model.config.architecture == "mil" else found.class_probs)
+    return Prediction(found.scores, found.class_probs if model.config.knows_classes else None)
 
 
 def predict_all(

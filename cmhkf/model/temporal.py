@@ -62,11 +62,12 @@ def attention_blocks(n: int, window: int, *, device: torch.device) -> Tensor:
 class GraphConv(nn.Module):
     """QGELU(A · (X · W) + res(X)); the residual is a convolution over time where the width changes (C.5)."""
 
-    def __init__(self, dim_in: int, dim_out: int) -> None:
+    def __init__(self, dim_in: int, dim_out: int, *, activation: nn.Module | None = None) -> None:
+        """`activation`: in place of QGELU."""
         super().__init__()
         self.weight = nn.Parameter(nn.init.xavier_uniform_(torch.empty(dim_in, dim_out)))
         self.residual = nn.Conv1d(dim_in, dim_out, 5, padding=2) if dim_in != dim_out else None
-        self.activation = QuickGELU()
+        self.activation = activation or QuickGELU()
 
     def forward(self, x: Tensor, graph: Tensor) -> Tensor:
         """[B, N, D_in] over `graph` [B or 1, N, N] -> [B, N, D_out]."""

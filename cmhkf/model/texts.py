@@ -122,7 +122,7 @@ class TextSource:
         self.recipe, self.file, self.device = recipe, file, device
 
     def make(self, config: ModelConfig, *, prompts: np.ndarray | None = None) -> FixedTexts | PromptTexts:
-        """New texts for a model. Plain MIL ranking reads none and gets zeros.
+        """New texts for a model. One that knows no classes reads none and gets zeros.
 
         Args:
             config: brings the classes and the length of the prompts.
@@ -134,7 +134,7 @@ class TextSource:
         """
         if self.file:
             return FixedTexts(read_texts(self.file, shape=(len(config.classes), config.semantic_dim)))
-        if config.architecture == "mil":
+        if not config.knows_classes:
             return FixedTexts(np.zeros((len(config.classes), config.semantic_dim)))
         if dict(self.recipe.text)["name"].startswith("CLIP"):
             learned = LearnablePrompts(config.classes, prefix=config.prompt.prefix, postfix=config.prompt.postfix)

@@ -41,6 +41,8 @@ def adapt(files: Sequence[Path], finetune: str, run: RunOptions, *, strict: bool
         raise ConfigError("--labels adapt a trained model: name it with --finetune, such as demo or a checkpoint file")
     config = changed(FEEDBACK, part_of(run.given, "train"))
     checkpoint = load_head(finetune).changed(part_of(run.given, "model"))
+    if checkpoint.config.architecture not in ("cmhkf", "mil"):
+        raise ConfigError(f"{finetune} is a model of {checkpoint.config.architecture}, which --labels do not adapt")
     objective = mil_objective if checkpoint.config.architecture == "mil" else paper_objective(config)
     start = Start(checkpoint.name.removesuffix("-adapted") + "-adapted", checkpoint.config, objective, checkpoint)
     with TemporaryDirectory(prefix="cmhkf-labels-") as folder:

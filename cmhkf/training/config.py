@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 from cmhkf.errors import ConfigError
-from cmhkf.model.config import Init
+from cmhkf.model.config import Init, settings_like
 from cmhkf.settings import check_fields, check_least
 
 TrainPreset = Literal["held-out", "paper"]
@@ -80,6 +80,14 @@ PUBLISHED_VADCLIP: Mapping[str, Mapping[str, Any]] = {
     "ucf-crime": {"init": "multihead", "batch_size": 128, "epochs": 10},  # 64 normal and 64 anomalous samples (C.8)
 }
 """What VadCLIP as published trains with where CMHKF does not, under any preset."""
+PUBLISHED: Mapping[str, Mapping[str, Any]] = {
+    "rtfm": {"lr": 1e-3, "weight_decay": 5e-3, "batch_size": 64, "balanced": True, "milestones": ()},
+    "ur-dmu": {"lr": 1e-4, "weight_decay": 5e-5, "batch_size": 128, "balanced": True, "milestones": ()},
+    "hl-net": {"lr": 1e-4, "weight_decay": 0.0, "batch_size": 128, "epochs": 50, "milestones": (10,)},
+    "macil-sd": {"lr": 4e-4, "weight_decay": 0.0, "batch_size": 128, "epochs": 50, "milestones": ()},
+    "avadclip": {"init": "multihead"},
+}
+"""What other baselines' code trains with, as far as it can be set here, on every data set. They lose no audio."""
 TRAIN_PRESETS = {
     "xd-violence": TrainConfig(),
     # 32 normal and 32 anomalous samples
@@ -88,16 +96,18 @@ TRAIN_PRESETS = {
 
 
 def train_settings(dataset: str, *, preset: str = "held-out", method: str = "cmhkf") -> TrainConfig:
-    """The settings of a preset for "xd-violence" or "ucf-crime" and a method. Raises ConfigError: an unknown preset."""
+    """The settings of a preset for a data set and a method. Raises ConfigError: an unknown preset."""
     if preset not in get_args(TrainPreset):
         raise ConfigError(f"the training preset is {preset!r}; choose one of {', '.join(get_args(TrainPreset))}")
     changes = (PAPER if preset == "paper" else {}) | method_settings(method, dataset)
-    return replace(TRAIN_PRESETS[dataset], **changes)
+    return replace(TRAIN_PRESETS[settings_like(dataset)], **changes)
 
 
 def method_settings(method: str, dataset: str) -> dict[str, Any]:
     """What a method trains with in place of the preset's own."""
-    return dict(PUBLISHED_VADCLIP[dataset]) if method == "vadclip" else {}
+    if method in PUBLISHED:
+        return {"drop_audio": 0.0, **PUBLISHED[method]}
+    return dict(PUBLISHED_VADCLIP[settings_like(dataset)]) if method == "vadclip" else {}
 
 
 # For adapting a trained model to segments that people decided; see benchmarks/feedback.py.

@@ -29,6 +29,7 @@ from torch.utils.data import DataLoader
 from cmhkf.errors import CheckpointError, CmhkfError, ConfigError, TrainingError
 from cmhkf.files import replacing
 from cmhkf.model import losses
+from cmhkf.model.baselines.macil_sd import MacilSd
 from cmhkf.model.build import Model
 from cmhkf.model.config import ModelConfig
 from cmhkf.model.losses import Objective
@@ -283,6 +284,8 @@ class _Run:
 
     def end_epoch(self, validate: Callable[[], Metric] | None) -> None:
         """Judge the epoch, and log it."""
+        if isinstance(self.model, MacilSd):
+            self.model.end_epoch()
         self.model.eval()
         metric = validate() if validate else None
         base, new = (group["lr"] for group in self.optimizer.param_groups)

@@ -96,8 +96,8 @@ def choose_start(
     """
     name, folder = data.spec.name, data.folder
     method = baseline or "cmhkf"
-    model, objective = method_for(method, name, config)
-    takes = {"cmhkf": settings, "vadclip": ("dim",), "mil": ()}[method]
+    model, objective = method_for(method, name, config, classes=data.spec.classes)
+    takes = {"cmhkf": settings, "vadclip": ("dim",), "avadclip": ("dim",)}.get(method, ())
     if refused := [f"model.{setting}" for setting in settings if setting not in takes]:
         raise ConfigError(
             f"--baseline {baseline} does not take {', '.join(refused)}, which would make it another method; it takes "
@@ -150,7 +150,7 @@ def choose_texts(data: Dataset, start: Start, file: Path | None, device: str) ->
     """
     prompts = start.checkpoint.prompts if start.checkpoint else None
     if start.checkpoint and not file and prompts is None:
-        if start.model.architecture != "mil":
+        if start.model.knows_classes:
             say("the class texts stay as they are: the checkpoint holds no learned prompts")
         return FixedTexts(start.checkpoint.text_features)
     return TextSource(data.folder.recipe, file=file, device=device).make(start.model, prompts=prompts)
