@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from cmhkf.encoders.device import pick_device
+from cmhkf.encoders.device import at_once, fetching, pick_device, sent
 from cmhkf.encoders.logmel import FRAME, HOP, RATE_HZ, log_mel
 from cmhkf.encoders.protocols import AudioRows, Identity
 from cmhkf.encoders.tensors import fill, read_tensors
@@ -21,7 +21,8 @@ DIM = 128
 PATCH = 96  # log-mel frames in a row
 WINDOW_S = 0.96  # C.2: the window is [end - 0.96, end]
 SAMPLES = (PATCH - 1) * HOP + FRAME  # 15,600: what 96 whole frames take
-ROWS = 32  # per pass
+ROWS, MOST_ROWS = 32, 1024  # in a pass: on a CPU, on a GPU at most
+ROW_BYTES = 6 * 2**20  # of memory that a row takes on its way through the network
 SHA256 = "10086976245803799d9194e9a73d9b6c1549c71d1b80106f5cade5608a561f4b"
 RELEASE = "https://github.com/harritaylor/torchvggish/releases/download/v0.1"
 
@@ -37,18 +38,18 @@ class VggishEncoder:
         """`network` is `build_vggish`'s: log-mel [B, 1, 96, 64] to [B, 128]."""
         self.network = network
         self.device = str(next(network.parameters()).device)
+        self.at_once = at_once(self.device, ROW_BYTES, usual=ROWS, most=MOST_ROWS)
         self.published = weights_sha256 == SHA256
         self.identity = audio_identity(weights_sha256)
 
     @torch.inference_mode()
     def encode(self, waveform: np.ndarray, start_s: float, ends_s: np.ndarray) -> AudioRows:
         """Encode the snippets that end at `ends_s` [B]; float32 [B, 128]. Missing audio counts as silence (C.2)."""
-        rows = [np.zeros((0, DIM), np.float32)]
-        for first in range(0, len(ends_s), ROWS):
-            windows = cut(waveform, start_s, ends_s[first : first + ROWS])  # [b, 15600]
-            patches = torch.from_numpy(log_mel(windows))[:, None].to(self.device)  # [b, 1, 96, 64]
-            rows.append(self.network(patches).cpu().numpy())  # [b, 128]
-        return AudioRows(np.concatenate(rows))
+        rows = [torch.zeros(0, DIM, device=self.device)]
+        for first in range(0, len(ends_s), self.at_once):
+            windows = cut(waveform, start_s, ends_s[first : first + self.at_once])  # [b, 15600]
+            rows.append(self.network(sent(log_mel(windows)[:, None], self.device)))  # [b, 1, 96, 64] to [b, 128]
+        return AudioRows(fetching(torch.cat(rows))())
 
 
 def audio_identity(weights_sha256: str) -> Identity:
