@@ -129,6 +129,8 @@ class SnippetStream:
         self._clip, self._sampling, self._grid, self._device = clip, sampling, grid, device
         self._timeline: Timeline | None = None
         self._unseen: tuple[Unseen, ...] = ()
+        self.decoded_by = ""
+        """"the GPU" or "the CPU", known once the stream is exhausted."""
 
     def __iter__(self) -> Iterator[np.ndarray]:
         size = self._sampling.size_px
@@ -139,8 +141,9 @@ class SnippetStream:
                 if isinstance(message, dict):
                     self._timeline = Timeline.from_dict(message)
                     self._unseen = from_rows(message["unseen"])
+                    self.decoded_by = message["decoded_by"]
                     if self._device != "cpu":
-                        log.info("%s was decoded by %s", self._clip.name, message["decoded_by"])
+                        log.info("%s was decoded by %s", self._clip.name, self.decoded_by)
                 else:
                     yield np.frombuffer(message, np.uint8).reshape(-1, *size, 3)
 
