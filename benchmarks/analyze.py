@@ -151,7 +151,10 @@ def main() -> int:
         make_weights(*files)
         video, text, _ = load_clip(files[0], device="cpu")
         audio = load_vggish(files[1], device="cpu")
-        model, _, preprocess = open_clip.create_model_and_transforms(MODEL, pretrained=str(files[0]))
+        model: Any = open_clip.create_model(MODEL, pretrained=str(files[0]))
+        preprocess = open_clip.image_transform(
+            224, is_train=False, mean=model.visual.image_mean, std=model.visual.image_std
+        )
         network = VGG(make_layers(), postprocess=False)
         network.load_state_dict(torch.load(files[1]))
     model.eval()

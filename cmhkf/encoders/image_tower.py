@@ -4,6 +4,8 @@ Folded into the weights: the frames' normalisation, so that bytes go in as they 
 exact; and QuickGELU's factor, by x sigmoid(1.702 x) = silu(1.702 x) / 1.702.
 """
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -29,7 +31,7 @@ class _Norm:
 class _Block:
     """x + attention, then x + MLP."""
 
-    def __init__(self, block: nn.Module, dtype: torch.dtype, rows: int) -> None:
+    def __init__(self, block: Any, dtype: torch.dtype, rows: int) -> None:
         attn, mlp = block.attn, block.mlp
         scale = torch.ones(3 * WIDTH, 1, device=attn.in_proj_weight.device)
         scale[:WIDTH] = (WIDTH // HEADS) ** -0.5
@@ -55,7 +57,8 @@ def attention(qkv: Tensor) -> Tensor:
     """
     heads = qkv.unflatten(2, (3, HEADS, -1)).permute(2, 0, 3, 1, 4)  # [3, B, heads, N, 64]
     if not qkv.is_cpu:
-        seen = F.scaled_dot_product_attention(*heads.unbind(), scale=1.0)
+        q, k, v = heads.unbind()
+        seen = F.scaled_dot_product_attention(q, k, v, scale=1.0)
     else:
         q, k, v = heads.contiguous().flatten(1, 2).unbind()
         seen = torch.bmm(torch.bmm(q, k.mT).softmax(dim=-1), v).unflatten(0, (-1, HEADS))
@@ -65,7 +68,7 @@ def attention(qkv: Tensor) -> Tensor:
 class ImageTower:
     """Frames to CLIP's image embedding, on the device of the weights it is made of."""
 
-    def __init__(self, visual: nn.Module, dtype: torch.dtype, *, frames: int) -> None:
+    def __init__(self, visual: Any, dtype: torch.dtype, *, frames: int) -> None:
         """`visual` is open_clip's ViT-B/16 in float32, which is not changed; `frames` come at once, usually."""
         self.dtype, self.device = dtype, str(visual.conv1.weight.device)
         rows = frames * TOKENS
