@@ -22,6 +22,10 @@ class MeanColour:
         self.sampling = FrameSampling(offsets, 16, 16)
         self.batches = []
 
+    def start(self, frames, inner=slice(None)):
+        rows = self.encode(frames, inner)
+        return lambda: rows
+
     def encode(self, frames, inner=slice(None)):
         frames = frames[inner]
         self.batches.append(len(frames))

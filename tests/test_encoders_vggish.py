@@ -50,7 +50,7 @@ def weights(stock, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def encoder(weights):
-    return load_vggish(str(weights), device="cpu")
+    return load_vggish(str(weights), device="cpu", dtype=torch.float32)
 
 
 def noise(seconds: float, seed: int = 0) -> np.ndarray:
@@ -123,6 +123,16 @@ def test_the_last_frames_are_as_loud_as_the_others():
     level = rows.mean(axis=(0, 2))  # [96]
     assert level[:94].std() < 0.01
     np.testing.assert_allclose(level[94:], level[:94].mean(), atol=0.1)
+
+
+def test_bf16_keeps_the_direction_and_the_recipe(encoder, weights):
+    cast = load_vggish(str(weights), device="cpu", dtype=torch.bfloat16)
+    waveform, ends = noise(6.1), Timeline(9, 6.0).ends_s
+    rows, exact = (made.encode(waveform, 0.0, ends).audio for made in (cast, encoder))
+    cosine = (rows * exact).sum(axis=1) / np.linalg.norm(rows, axis=1) / np.linalg.norm(exact, axis=1)
+    assert cosine.min() > 0.999
+    assert cosine.min() < 1 - 1e-9  # it really was another format
+    assert (rows.dtype, cast.identity) == (np.float32, encoder.identity)
 
 
 def test_rows_do_not_depend_on_how_the_sound_is_handed_over(encoder):

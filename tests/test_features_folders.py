@@ -167,7 +167,7 @@ def test_folders_without_or_with_twice_the_features(tmp_path):
 
 def test_released_features_get_the_recipe_that_the_app_can_follow(tmp_path):
     folder = FeatureFolder(write_npy(tmp_path, "v", 2, sound=2))
-    tower = SimpleNamespace(visual=SimpleNamespace(conv1=torch.nn.Conv2d(3, 1, 1)))
+    tower = SimpleNamespace(device="cpu", dtype=torch.float32)
     encoders = Encoders(
         "CLIP",
         ClipVideoEncoder(tower, weights_sha256=HUB_SHA256),

@@ -333,17 +333,18 @@ def test_limits_at_the_probe(numbered_clip, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("limits", "message"),
+    ("limits", "device", "message"),
     [
-        ({"memory_bytes": 150 * 2**20}, "numbered.mp4: .*(memory|crashed)"),
-        ({"stall_s": 0.01}, r"no progress for 0\.01 s"),
+        ({"memory_bytes": 150 * 2**20}, "cpu", "numbered.mp4: .*(memory|crashed)"),
+        ({"memory_bytes": 30 * 2**20}, "cuda", "numbered.mp4: .*(memory|crashed)"),
+        ({"stall_s": 0.01}, "cpu", r"no progress for 0\.01 s"),
     ],
 )
-def test_limits_while_streaming(numbered_clip, limits, message, monkeypatch):
+def test_limits_while_streaming(numbered_clip, limits, device, message, monkeypatch):
     clip = probed(numbered_clip)
     monkeypatch.setattr(sandbox, "LIMITS", MediaLimits(**limits))
     with pytest.raises(MediaError, match=message):
-        list(SnippetStream(clip, EVERY))
+        list(SnippetStream(clip, EVERY, device=device))
     assert children() == []
 
 

@@ -4,16 +4,17 @@ The network is always `ViT-B-16-quickgelu`: `ViT-B-16` takes OpenAI's weights wi
 loader is not used: it checks no hash, and a wrong name gives it random weights.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import normalize
 
-from cmhkf.encoders.device import compute_dtype, pick_device
+from cmhkf.encoders.device import at_once, compute_dtype, fetching, pick_device, sent
+from cmhkf.encoders.image_tower import ImageTower
 from cmhkf.encoders.protocols import Identity, VideoRows
 from cmhkf.encoders.tensors import fill, read_tensors
 from cmhkf.encoders.weights import Found, Wanted, WeightFile, find, find_or_fetch, hub_snapshot, hub_url, user_cache
@@ -23,11 +24,9 @@ CLIP = Any  # open_clip.CLIP, in annotations alone: importing it takes seconds, 
 
 MODEL = "ViT-B-16-quickgelu"
 DIM = 512
-QUICK_GELU = 1.702
 CONTEXT = 77  # tokens the text tower has positions for
-FRAMES = 8  # per pass: more only costs memory
-MEAN = (0.48145466, 0.4578275, 0.40821073)
-STD = (0.26862954, 0.26130258, 0.27577711)
+FRAMES, MOST_FRAMES = 16, 256  # in a pass: on a CPU, where more only costs memory; on a GPU at most
+FRAME_BYTES = 16 * 2**20  # of memory that a frame takes on its way through the tower, in float32
 
 REPO, REVISION = "timm/vit_base_patch16_clip_224.openai", "977e3dd0ec55ab8da155f2fbeb6b5f54948b6e3d"
 HUB_SHA256 = "4b8699299b1e8997753c64b052ba32031449d5d853f55a039148560ee02b820f"
@@ -41,27 +40,30 @@ class ClipVideoEncoder:
     sampling = FrameSampling((8,), 224, 224, "bicubic")
     video_dim = DIM
     semantic_dim = DIM
-    block, context = 16, 0
+    context = 0
 
-    def __init__(self, model: CLIP, *, weights_sha256: str) -> None:
-        weight = model.visual.conv1.weight
-        self.model = model
-        self.device, self.dtype = str(weight.device), weight.dtype
+    def __init__(self, tower: ImageTower, *, weights_sha256: str) -> None:
+        self.tower = tower
+        self.device, self.dtype = tower.device, tower.dtype
+        self.block = at_once(self.device, FRAME_BYTES, usual=FRAMES, most=MOST_FRAMES)
         self.published = weights_sha256 in (HUB_SHA256, OPENAI_SHA256)
         self.identity = video_identity(weights_sha256)
 
     @torch.inference_mode()
-    def encode(self, frames: np.ndarray, inner: slice = slice(None)) -> VideoRows:
-        """Encode uint8 RGB [S, 1, 224, 224, 3]; the video rows have CLIP's own length."""
-        parts = torch.from_numpy(np.ascontiguousarray(frames[inner, 0])).split(FRAMES)
-        rows = torch.cat([self.model.visual(self._pixels(part)).float().cpu() for part in parts])  # [B, 512]
-        return VideoRows(video=rows.numpy(), semantic=normalize(rows, dim=-1).numpy())
+    def start(self, frames: np.ndarray, inner: slice = slice(None)) -> Callable[[], VideoRows]:
+        """Begin to encode uint8 RGB [S, 1, 224, 224, 3]; the video rows have CLIP's own length."""
+        parts = sent(frames[inner, 0], self.device).split(self.block)
+        fetched = fetching(torch.cat([self.tower(part) for part in parts]))  # [B, 512]
 
-    def _pixels(self, frames: Tensor) -> Tensor:
-        """Bytes [B, 224, 224, 3] to what the image tower reads, [B, 3, 224, 224]."""
-        pixels = frames.to(self.device).permute(0, 3, 1, 2).float() / 255
-        mean, std = (pixels.new_tensor(values)[:, None, None] for values in (MEAN, STD))
-        return ((pixels - mean) / std).to(self.dtype)
+        def rows() -> VideoRows:
+            video = fetched()
+            return VideoRows(video=video, semantic=normalize(torch.from_numpy(video), dim=-1).numpy())
+
+        return rows
+
+    def encode(self, frames: np.ndarray, inner: slice = slice(None)) -> VideoRows:
+        """What `start` begins, to its end."""
+        return self.start(frames, inner)()
 
 
 class ClipTextEncoder:
@@ -106,7 +108,7 @@ def run_text_tower(model: CLIP, embeddings: Tensor, end_idx: Tensor) -> Tensor:
 def load_clip(
     weights: str | Path | None = None, *, device: str = "auto", dtype: torch.dtype | None = None
 ) -> tuple[ClipVideoEncoder, ClipTextEncoder, CLIP]:
-    """Both encoders and the network they share, frozen.
+    """Both encoders, and open_clip's network with its text tower alone, frozen.
 
     `weights` is a file; without it CMHKF_CLIP_WEIGHTS, the Hugging Face cache, OpenAI's cache, then a download.
     `dtype` concerns the image tower; None: bfloat16 (float16) where the hardware multiplies it, else float32.
@@ -117,8 +119,11 @@ def load_clip(
     """
     device = pick_device(device)
     found = find_or_fetch(wanted(), weights)
-    model = build_clip(found, device=device, dtype=dtype or compute_dtype(device))
-    video = ClipVideoEncoder(model, weights_sha256=found.sha256)
+    model = build_clip(found, device=device)
+    with torch.inference_mode():
+        tower = ImageTower(model.visual, dtype or compute_dtype(device), frames=FRAMES)
+    del model.visual
+    video = ClipVideoEncoder(tower, weights_sha256=found.sha256)
     return video, ClipTextEncoder(model, weights_sha256=found.sha256), model
 
 
@@ -138,46 +143,23 @@ def wanted() -> Wanted:
     return Wanted("CLIP ViT-B/16", "CMHKF_CLIP_WEIGHTS", (hub, openai), formats)
 
 
-def build_clip(found: Found, *, device: str, dtype: torch.dtype) -> CLIP:
-    """The network with the weights of a file, for inference: the image tower in `dtype`, the text tower in float32.
-
-    The cast is direct, with LayerNorm kept in float32: autocast is slower than float32 on CPUs.
-    """
+def build_clip(found: Found, *, device: str) -> CLIP:
+    """open_clip's network with the weights of a file, in float32, for inference."""
     tensors = read_tensors(found.path)
-    # A CPU's LayerNorm takes numbers of both formats; elsewhere they are converted.
-    model = empty_clip(torch.float32 if device == "cpu" else dtype)
+    model = empty_clip()
     fill(model, {k: v for k, v in tensors.items() if k not in OPENAI_ONLY}, shown=str(found.path))
-    model = model.to(device).eval().requires_grad_(False)
-    if dtype != torch.float32:
-        from open_clip.model import convert_weights_to_lp
-
-        _fold_activation(model.visual)
-        convert_weights_to_lp(model.visual, dtype)
-    return model
+    return model.to(device).eval().requires_grad_(False)
 
 
-def _fold_activation(visual: CLIP) -> None:
-    """Put QuickGELU's factor into the weights around it, so that one pass over the memory is left of three.
-
-    x sigmoid(1.702 x) = silu(1.702 x) / 1.702.
-    """
-    for block in visual.transformer.resblocks:
-        for weights in (block.mlp.c_fc.weight, block.mlp.c_fc.bias):
-            weights *= QUICK_GELU
-        block.mlp.c_proj.weight /= QUICK_GELU
-        block.mlp.gelu = nn.SiLU(inplace=True)
-
-
-def empty_clip(dtype: torch.dtype = torch.float32) -> CLIP:
+def empty_clip() -> CLIP:
     """The architecture without values (on the meta device), save for the causal mask, which no file holds."""
     import open_clip
     from open_clip.transformer import QuickGELU
 
     config = open_clip.get_model_config(MODEL)
     assert config is not None
-    low = dtype != torch.float32
     with torch.device("meta"):
-        model = open_clip.CLIP(**config, cast_dtype=dtype if low else None)
+        model = open_clip.CLIP(**config)
     assert sum(isinstance(m, QuickGELU) for m in model.modules()) == 24, "OpenAI trained all 24 blocks with QuickGELU"
     model.attn_mask = torch.full((CONTEXT, CONTEXT), float("-inf")).triu_(1)
     return model

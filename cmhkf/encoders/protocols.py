@@ -51,11 +51,16 @@ class VideoEncoder(Protocol):
     context: int
     """Further snippets before and after them, where the clip has any, that the rows may look at."""
 
-    def encode(self, frames: np.ndarray, inner: slice = slice(None)) -> VideoRows:
-        """Encode consecutive snippets, uint8 RGB [S, len(offsets), *size, 3], to the rows of those in `inner`.
+    def start(self, frames: np.ndarray, inner: slice = slice(None)) -> Callable[[], VideoRows]:
+        """Begin to encode consecutive snippets, uint8 RGB [S, len(offsets), *size, 3], to the rows of those in `inner`.
 
-        The others are their context. Encoders without context look at every snippet alone.
+        The others are their context. Encoders without context look at every snippet alone. The call that is returned
+        waits for the rows: on a GPU more can be begun before.
         """
+        ...
+
+    def encode(self, frames: np.ndarray, inner: slice = slice(None)) -> VideoRows:
+        """What `start` begins, to its end."""
         ...
 
 

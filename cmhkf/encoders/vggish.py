@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from cmhkf.encoders.device import pick_device
+from cmhkf.encoders.device import at_once, compute_dtype, fetching, pick_device, sent
 from cmhkf.encoders.logmel import FRAME, HOP, RATE_HZ, log_mel
 from cmhkf.encoders.protocols import AudioRows, Identity
 from cmhkf.encoders.tensors import fill, read_tensors
@@ -21,7 +21,8 @@ DIM = 128
 PATCH = 96  # log-mel frames in a row
 WINDOW_S = 0.96  # C.2: the window is [end - 0.96, end]
 SAMPLES = (PATCH - 1) * HOP + FRAME  # 15,600: what 96 whole frames take
-ROWS = 32  # per pass
+ROWS, MOST_ROWS = 32, 1024  # in a pass: on a CPU, on a GPU at most
+ROW_BYTES = 6 * 2**20  # of memory that a row takes on its way through the network
 SHA256 = "10086976245803799d9194e9a73d9b6c1549c71d1b80106f5cade5608a561f4b"
 RELEASE = "https://github.com/harritaylor/torchvggish/releases/download/v0.1"
 
@@ -36,19 +37,21 @@ class VggishEncoder:
     def __init__(self, network: nn.Module, *, weights_sha256: str) -> None:
         """`network` is `build_vggish`'s: log-mel [B, 1, 96, 64] to [B, 128]."""
         self.network = network
-        self.device = str(next(network.parameters()).device)
+        weight = next(network.parameters())
+        self.device, self.dtype = str(weight.device), weight.dtype
+        self.at_once = at_once(self.device, ROW_BYTES, usual=ROWS, most=MOST_ROWS)
         self.published = weights_sha256 == SHA256
         self.identity = audio_identity(weights_sha256)
 
     @torch.inference_mode()
     def encode(self, waveform: np.ndarray, start_s: float, ends_s: np.ndarray) -> AudioRows:
         """Encode the snippets that end at `ends_s` [B]; float32 [B, 128]. Missing audio counts as silence (C.2)."""
-        rows = [np.zeros((0, DIM), np.float32)]
-        for first in range(0, len(ends_s), ROWS):
-            windows = cut(waveform, start_s, ends_s[first : first + ROWS])  # [b, 15600]
-            patches = torch.from_numpy(log_mel(windows))[:, None].to(self.device)  # [b, 1, 96, 64]
-            rows.append(self.network(patches).cpu().numpy())  # [b, 128]
-        return AudioRows(np.concatenate(rows))
+        rows = [torch.zeros(0, DIM, device=self.device)]
+        for first in range(0, len(ends_s), self.at_once):
+            windows = cut(waveform, start_s, ends_s[first : first + self.at_once])  # [b, 15600]
+            patches = sent(log_mel(windows)[:, None], self.device).to(self.dtype)  # [b, 1, 96, 64]
+            rows.append(self.network(patches).float())  # [b, 128]
+        return AudioRows(fetching(torch.cat(rows))())
 
 
 def audio_identity(weights_sha256: str) -> Identity:
@@ -79,16 +82,21 @@ def cut(waveform: np.ndarray, start_s: float, ends_s: np.ndarray) -> np.ndarray:
     return padded[np.where(known, idx, -1)]
 
 
-def load_vggish(weights: str | Path | None = None, *, device: str = "auto") -> VggishEncoder:
-    """The encoder with its weights, in float32.
+def load_vggish(
+    weights: str | Path | None = None, *, device: str = "auto", dtype: torch.dtype | None = None
+) -> VggishEncoder:
+    """The encoder with its weights.
 
-    `weights` is a file; without it CMHKF_VGGISH_WEIGHTS, torch's cache, then a download.
+    `weights` is a file; without it CMHKF_VGGISH_WEIGHTS, torch's cache, then a download. `dtype` None: bfloat16
+    (float16) where the hardware multiplies it, else float32.
 
     Raises:
         WeightsError: no weights, or a file that is not what it should be.
     """
     found = find_or_fetch(wanted(), weights)
-    return VggishEncoder(build_vggish(found, device=pick_device(device)), weights_sha256=found.sha256)
+    device = pick_device(device)
+    network = build_vggish(found, device=device, dtype=dtype or compute_dtype(device))
+    return VggishEncoder(network, weights_sha256=found.sha256)
 
 
 def find_weights() -> Found:
@@ -104,11 +112,12 @@ def wanted() -> Wanted:
     return Wanted("VGGish", "CMHKF_VGGISH_WEIGHTS", (file,), "torchvggish's .pth, or its tensors as safetensors")
 
 
-def build_vggish(found: Found, *, device: str) -> nn.Module:
+def build_vggish(found: Found, *, device: str, dtype: torch.dtype) -> nn.Module:
     """torchvggish's network with the weights of a file, for inference."""
     from torchvggish.torchvggish import VGG, make_layers  # takes seconds to import
 
     with torch.device("meta"):
         network = VGG(make_layers(), postprocess=False)
     fill(network, read_tensors(found.path), shown=str(found.path))
-    return network.to(device).eval().requires_grad_(False)
+    network.to(device, dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return network.eval().requires_grad_(False)

@@ -13,11 +13,12 @@ import json
 import logging
 import math
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.lib.npyio import NpzFile
@@ -41,6 +42,7 @@ PART_EVERY_S = 2.0  # wall-clock time between two looks at the rows so far, at l
 PART_SHARE = 0.02  # of the time, at most, for what is done with them
 
 log = logging.getLogger(__name__)
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, eq=False)
@@ -226,16 +228,21 @@ def extract_crops(
     listener = encoders.audio if clip.has_audio else None
     foreseen = _foreseen(clip) if recipe.grid == "24fps" else None
     heard, hearing = _hear(clip, listener, foreseen) if listener and foreseen else (None, iter(()))
-    stream = SnippetStream(clip, sampling, grid=recipe.grid)
+    device = encoders.video.device
+    stream = SnippetStream(clip, sampling, grid=recipe.grid, device=device)
+    begun = (
+        [encoders.video.start(cut_crop(frames, crop, cropped) if cropped else frames, inner) for crop in crops]
+        for frames, inner in blocks(stream, encoders.video.block, encoders.video.context)
+    )
     rows = [_Spool() for _ in crops]
     growth = _Growth() if parts and foreseen else None
     done = 0
     yield Progress("pictures", 0.0, clip.duration_s)
-    for frames, inner in blocks(stream, encoders.video.block, encoders.video.context):
-        made = [encoders.video.encode(cut_crop(frames, crop, cropped) if cropped else frames, inner) for crop in crops]
+    for waits in delayed(begun, int(device != "cpu")):  # a GPU computes a block while the next one is read
+        made = [wait() for wait in waits]
         for held, new in zip(rows, made, strict=True):
             held.add(new)
-        done += len(frames[inner])
+        done += len(made[0].video)
         done_s = done * float(SNIPPET_FRAMES / GRID_RATE)
         yield Progress("pictures", done_s, max(clip.duration_s, done_s))
         while heard and (heard.done < done or not heard.audible) and (step := next(hearing, None)):
@@ -340,6 +347,16 @@ class _Growth:
         self._first += complete
         now_s = time.perf_counter()
         self._due_s = now_s + max(PART_EVERY_S, (now_s - begun_s) / PART_SHARE)
+
+
+def delayed(items: Iterable[Item], by: int) -> Iterator[Item]:
+    """Items in order, each once `by` more of them have come, or no more do."""
+    held: deque[Item] = deque()
+    for item in items:
+        held.append(item)
+        if len(held) > by:
+            yield held.popleft()
+    yield from held
 
 
 def blocks(snippets: Iterable[np.ndarray], size: int, context: int) -> Iterator[tuple[np.ndarray, slice]]:

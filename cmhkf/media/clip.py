@@ -6,6 +6,7 @@ Nothing here looks into a file with libav: a child process does (`sandbox.py`, `
 from __future__ import annotations
 
 import codecs
+import logging
 from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import asdict, dataclass
@@ -29,6 +30,7 @@ _OTHER = (".apng", ".asf", ".avi", ".dav", ".dv", ".flv", ".gif", ".mkv", ".mxf"
 VIDEO_SUFFIXES = frozenset((*_RAW, *_MPEG, *_OTHER, ".rmvb", ".webm", ".wmv", ".wtv"))
 """What a file name ends in, in small letters, for a folder to count it among the videos."""
 
+log = logging.getLogger(__name__)
 
 TEXT_HEADED = (b"YUV4MPEG2 ", b"nut/multimedia container")
 """How videos begin whose header is text, so that a dark or grey first frame reads as text too."""
@@ -113,7 +115,8 @@ class SnippetStream:
         MediaError: while iterating: damaged, changed since it was probed, or beyond `LIMITS`.
     """
 
-    def __init__(self, clip: Clip, sampling: FrameSampling, *, grid: Grid = "24fps") -> None:
+    def __init__(self, clip: Clip, sampling: FrameSampling, *, grid: Grid = "24fps", device: str = "cpu") -> None:
+        """With `device` "cuda" or "cuda:N" that GPU decodes, if it can; the log says what did."""
         offsets = sampling.offsets
         if not offsets or list(offsets) != sorted(set(offsets) & set(range(SNIPPET_FRAMES))):
             raise ConfigError(f"sampling.offsets is {offsets}; they must ascend within 0..{SNIPPET_FRAMES - 1}")
@@ -123,18 +126,24 @@ class SnippetStream:
             raise ConfigError(f"a crop of {sampling.crop_px} does not fit a short side of {short_side}")
         if sampling.filter not in ("bicubic", "bilinear"):
             raise ConfigError(f"sampling.filter is {sampling.filter!r}; choose bicubic or bilinear")
-        self._clip, self._sampling, self._grid = clip, sampling, grid
+        self._clip, self._sampling, self._grid, self._device = clip, sampling, grid, device
         self._timeline: Timeline | None = None
         self._unseen: tuple[Unseen, ...] = ()
+        self.decoded_by = ""
+        """"the GPU" or "the CPU", known once the stream is exhausted."""
 
     def __iter__(self) -> Iterator[np.ndarray]:
         size = self._sampling.size_px
         job = {"kind": "frames", "path": self._clip.path, "sampling": asdict(self._sampling), "grid": self._grid}
+        job["device"] = self._device
         with closing(_messages(self._clip.name, job)) as messages:
             for message in messages:
                 if isinstance(message, dict):
                     self._timeline = Timeline.from_dict(message)
                     self._unseen = from_rows(message["unseen"])
+                    self.decoded_by = message["decoded_by"]
+                    if self._device != "cpu":
+                        log.info("%s was decoded by %s", self._clip.name, self.decoded_by)
                 else:
                     yield np.frombuffer(message, np.uint8).reshape(-1, *size, 3)
 

@@ -4,6 +4,7 @@ Sound comes at 44.1 kHz, which aiSFX needs; for the other parts each row's last 
 so that no row depends on its neighbours or on how the sound was cut into calls.
 """
 
+from collections.abc import Callable
 from functools import cache
 
 import numpy as np
@@ -14,6 +15,7 @@ from cmhkf.encoders import logmel
 from cmhkf.encoders.demo import aisfx, movie_sounds
 from cmhkf.encoders.demo.golden import AISFX_NETWORK, load_right
 from cmhkf.encoders.demo.shipped import AISFX, MOVIE_SOUNDS
+from cmhkf.encoders.device import fetching, sent
 from cmhkf.encoders.protocols import AudioRows, Identity
 
 # Blocks of an audio row, each brought to a norm of about one on real sound, as `video.py` does.
@@ -62,21 +64,24 @@ class DemoAudioEncoder:
     def encode(self, waveform: np.ndarray, start_s: float, ends_s: np.ndarray) -> AudioRows:
         """Encode the snippets that end at `ends_s` [B]; `waveform` [S] begins at `start_s`."""
         ends = np.rint(ends_s * self.rate_hz).astype(int) - round(start_s * self.rate_hz)
-        parts = [self._rows(_last(waveform, ends[i : i + ROWS_AT_ONCE])) for i in range(0, len(ends), ROWS_AT_ONCE)]
+        begun = [self._begun(_last(waveform, ends[i : i + ROWS_AT_ONCE])) for i in range(0, len(ends), ROWS_AT_ONCE)]
+        parts = [self._rows(*part) for part in begun]
         rows = np.concatenate([rows for rows, _ in parts]) if parts else np.zeros((0, AUDIO_DIM), np.float32)
         loud = np.concatenate([loud for _, loud in parts]) if parts else np.zeros(0, np.float32)
         kind = dict(zip(movie_sounds.LABELS, rows[:, KINDS].T * loud, strict=True))
         return AudioRows(rows, {cue: kind[label] for cue, label in SOUND_CUES.items()})
 
-    def _rows(self, blocks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    @torch.inference_mode()
+    def _begun(self, blocks: np.ndarray) -> tuple[np.ndarray, Callable[[], np.ndarray]]:
+        """Blocks [B, 103424], and what waits for aiSFX's rows of them, [B, 512]."""
+        weight = next(self.effects.parameters())
+        return blocks, fetching(self.effects(sent(aisfx.spectrogram(blocks), str(weight.device)).to(weight.dtype)))
+
+    def _rows(self, blocks: np.ndarray, effects: Callable[[], np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         """Blocks [B, 103424] to rows [B, 649] and how loud each is in 0..1 [B]."""
         second = blocks[:, -SECOND:]
         low = resample_poly(second, UP, DOWN, axis=1)  # [B, 16000]
         mel = logmel.log_mel(low)[:, -MEL_FRAMES:] - logmel.SILENCE  # [B, 96, 64]
-        weight = next(self.effects.parameters())
-        with torch.inference_mode():
-            spectra = torch.from_numpy(aisfx.spectrogram(blocks)).to(weight.device, weight.dtype)
-            effects = self.effects(spectra).cpu().numpy()  # [B, 512]
         floor = np.abs(low).max(axis=1, keepdims=True) * NOISE_FLOOR * _noise()
         kinds = self.kinds.probabilities(movie_sounds.features(low + floor))  # [B, 8]
         level = decibels(np.sqrt((second**2).mean(axis=1)))
@@ -84,7 +89,7 @@ class DemoAudioEncoder:
             [
                 mel.mean(axis=1) / LOGMEL_MEAN_NORM,
                 mel.std(axis=1) / LOGMEL_STD_NORM,
-                effects / EFFECTS_NORM,
+                effects() / EFFECTS_NORM,
                 kinds,
                 1 + level[:, None] / 100,
             ],

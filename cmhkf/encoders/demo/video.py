@@ -6,7 +6,7 @@ EfficientNet looks at four of the eight frames.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
@@ -22,6 +22,7 @@ from cmhkf.encoders.demo.i3d import I3D
 from cmhkf.encoders.demo.minilm import WIDTH
 from cmhkf.encoders.demo.shipped import EFFICIENTNET
 from cmhkf.encoders.demo.shipped import I3D as I3D_FILE
+from cmhkf.encoders.device import fetching, sent
 from cmhkf.encoders.protocols import Identity, VideoRows
 from cmhkf.media.sampling import FrameSampling
 
@@ -85,19 +86,25 @@ class DemoVideoEncoder:
         # The last block and the last frame, of whichever clip, and what was said of them: a camera that stands still,
         # or has few frames a second, brings the same again and again.
         self._last_block: tuple[np.ndarray, dict[str, Tensor]] = np.zeros(0), {}
-        self._last_frame = torch.zeros(0), torch.zeros(1, 1280, device=device), torch.zeros(1, 1000, device=device)
+        self._last_frame = np.zeros(0), torch.zeros(1, 1280, device=device), torch.zeros(1, 1000, device=device)
 
     @torch.inference_mode()
-    def encode(self, frames: np.ndarray, inner: slice = slice(None)) -> VideoRows:
-        """Encode uint8 RGB [S, 8, 224, 320, 3] to the rows of the B snippets in `inner`."""
+    def start(self, frames: np.ndarray, inner: slice = slice(None)) -> Callable[[], VideoRows]:
+        """Begin to encode uint8 RGB [S, 8, 224, 320, 3] to the rows of the B snippets in `inner`."""
         block, said = self._last_block
-        pixels = torch.from_numpy(frames).to(self.device)
+        pixels = sent(frames, self.device)
         if not np.array_equal(frames, block):
             said = self.actions(pixels)
             self._last_block = frames, said
         pixels, said = pixels[inner], {name: rows[inner] for name, rows in said.items()}
-        said |= self._objects_of(pixels) | {"motion": motion_of(pixels)}
-        return self._rows({name: rows.cpu().numpy() for name, rows in said.items()})
+        said |= self._objects_of(pixels, frames[inner]) | {"motion": motion_of(pixels)}
+        fetched = fetching(torch.cat([rows.float() for rows in said.values()], dim=1))
+        ends = np.cumsum([rows.shape[1] for rows in said.values()])[:-1]
+        return lambda: self._rows(dict(zip(said, np.split(fetched(), ends, axis=1), strict=True)))
+
+    def encode(self, frames: np.ndarray, inner: slice = slice(None)) -> VideoRows:
+        """What `start` begins, to its end."""
+        return self.start(frames, inner)()
 
     def actions(self, frames: Tensor) -> dict[str, Tensor]:
         """What I3D says of each of a few consecutive snippets [S, 8, H, W, 3]."""
@@ -112,15 +119,20 @@ class DemoVideoEncoder:
         weight, bias = (part.float() for part in self.efficientnet.classifier.parameters())  # type: ignore[union-attr]
         return features, linear(features, weight, bias).softmax(dim=-1)
 
-    def _objects_of(self, pixels: Tensor) -> dict[str, Tensor]:
-        """What EfficientNet says of each snippet; equal frames that follow one another are looked at once."""
-        chosen = pixels[:, ::2].flatten(0, 1)  # [S * 4, H, W, 3]
+    def _objects_of(self, pixels: Tensor, frames: np.ndarray) -> dict[str, Tensor]:
+        """What EfficientNet says of each snippet; equal frames that follow one another are looked at once.
+
+        `pixels` are `frames` on the device. They are compared on the CPU, which else would wait for the device.
+        """
+        chosen = frames[:, ::2].reshape(-1, *frames.shape[2:])  # [S * 4, H, W, 3]
         before, *known = self._last_frame
-        is_new = torch.tensor([not torch.equal(*both) for both in pairwise([before, *chosen])], device=pixels.device)
+        is_new = np.array([not np.array_equal(*both) for both in pairwise([before, *chosen])])
         if is_new.any():
-            known = [torch.cat(both) for both in zip(known, self.objects(chosen[is_new]), strict=True)]
+            new = pixels[:, ::2].flatten(0, 1)[sent(np.flatnonzero(is_new), self.device)]
+            known = [torch.cat(both) for both in zip(known, self.objects(new), strict=True)]
         self._last_frame = chosen[-1], known[0][-1:], known[1][-1:]
-        features, p = (rows[is_new.cumsum(0)].unflatten(0, (len(pixels), -1)) for rows in known)
+        of_frame = sent(is_new.cumsum(), self.device)
+        features, p = (rows[of_frame].unflatten(0, (len(pixels), -1)) for rows in known)
         return {
             "appearance": features.mean(dim=1),
             "change": features.std(dim=1, correction=0),

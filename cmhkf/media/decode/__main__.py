@@ -23,7 +23,7 @@ def main() -> None:
     """Read the job from standard input, do it under its limits, answer on what was standard output."""
     die_with(int(sys.argv[1]))
     job = json.load(sys.stdin)
-    limits = MediaLimits(**job.pop("limits"))
+    limits, device = MediaLimits(**job.pop("limits")), job.pop("device", "cpu")
     with os.fdopen(os.dup(1), "wb") as out:
         os.dup2(2, 1)  # nothing that a C library prints gets between the messages
         messages = Queue[tuple[bytes, bytes] | None](AUDIO_AHEAD if job["kind"] == "audio" else AHEAD)
@@ -36,8 +36,8 @@ def main() -> None:
             messages.put((ARRAY if is_array else JSON, payload))
 
         try:
-            _restrain(limits)
-            _work(job, limits, send)
+            _restrain(limits, device)
+            _work(job, limits, device, send)
             send({"end": True})
         except MediaError as error:
             send({"error": str(error)})
@@ -59,18 +59,22 @@ def _send_all(messages: Queue[tuple[bytes, bytes] | None], out: BinaryIO) -> Non
         os._exit(1)  # the parent has lost interest
 
 
-def _restrain(limits: MediaLimits) -> None:
+def _restrain(limits: MediaLimits, device: str) -> None:
     try:
         import resource
     except ImportError:  # Windows: the parent's stall timeout remains
         return
-    for kind, value in ((resource.RLIMIT_AS, limits.memory_bytes), (resource.RLIMIT_CPU, limits.cpu_s)):
+    # A GPU's driver reserves far more addresses than it uses memory: there only what can be written to counts.
+    memory = resource.RLIMIT_AS if device == "cpu" else resource.RLIMIT_DATA
+    for kind, value in ((memory, limits.memory_bytes), (resource.RLIMIT_CPU, limits.cpu_s)):
         hard = resource.getrlimit(kind)[1]
         soft = value if hard == resource.RLIM_INFINITY else min(value, hard)
         resource.setrlimit(kind, (soft, hard))
 
 
-def _work(job: dict[str, Any], limits: MediaLimits, send: Callable[[dict[str, Any] | np.ndarray], None]) -> None:
+def _work(
+    job: dict[str, Any], limits: MediaLimits, device: str, send: Callable[[dict[str, Any] | np.ndarray], None]
+) -> None:
     # Imported here: libav is mapped only after the limits hold.
     from cmhkf.media.decode import audio, clock, container, copying, description, frames, keys, writing
 
@@ -82,7 +86,7 @@ def _work(job: dict[str, Any], limits: MediaLimits, send: Callable[[dict[str, An
         for message in writers[kind](path, read, limits, **job):
             send(message)
         return
-    with container.opened(path) as source:
+    with container.opened(path, accelerator=container.accelerator_for(path, device)) as source:
         if kind == "probe":
             send(description.describe(source, read, limits))
             return

@@ -13,6 +13,7 @@ import av.stream
 import numpy as np
 from av.audio.stream import AudioStream
 from av.codec.context import CodecContext
+from av.codec.hwaccel import HWAccel
 from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
@@ -27,13 +28,17 @@ FORMATS = (
     "mp3,wav,w64,aac,ac3,eac3,flac,aiff,amr,au,caf,dts,wv,ape"  # audio alone, to be able to say so
 )
 OPEN_OPTIONS = {"protocol_whitelist": "file", "format_whitelist": FORMATS}
+ON_GPU = "cuda"  # libav's name of the device, and of its frames' format
 MAX_THREADS = 8  # frame threads hold a frame each
 
 
-def opened(path: str, options: dict[str, str] | None = None) -> av.container.InputContainer:
+def opened(
+    path: str, options: dict[str, str] | None = None, accelerator: HWAccel | None = None
+) -> av.container.InputContainer:
     """Open a media file. Raises MediaError when libav does not know it."""
+    told = OPEN_OPTIONS | (options or {})
     try:
-        return av.open(f"file:{path}", mode="r", metadata_errors="ignore", options=OPEN_OPTIONS | (options or {}))
+        return av.open(f"file:{path}", mode="r", metadata_errors="ignore", options=told, hwaccel=accelerator)
     except MemoryError:
         raise
     except (av.error.FFmpegError, ValueError) as error:
@@ -42,6 +47,20 @@ def opened(path: str, options: dict[str, str] | None = None) -> av.container.Inp
             f"this is not a video, or its header is damaged or cut off ({size:,} bytes; {_reason(error)}). "
             "Fetch it again, or play it in VLC to see whether it is whole."
         ) from error
+
+
+def accelerator_for(path: str, device: str) -> HWAccel | None:
+    """What decodes a file on the GPU `device`, "cuda" or "cuda:N"; None where that fails at its first frame."""
+    kind, _, number = device.partition(":")
+    if kind != ON_GPU:
+        return None
+    try:
+        with opened(path, accelerator=HWAccel(ON_GPU, number or None)) as source:
+            track = source.streams.video[0]
+            next(source.decode(track))
+            return HWAccel(ON_GPU, number or None) if track.pix_fmt == ON_GPU else None
+    except (MediaError, av.error.FFmpegError, ValueError, RuntimeError, IndexError, StopIteration):
+        return None
 
 
 def unparsed(source: av.container.InputContainer) -> av.container.InputContainer:

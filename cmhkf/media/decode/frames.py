@@ -14,7 +14,7 @@ from PIL import Image
 
 from cmhkf.errors import MediaError
 from cmhkf.media.decode.clock import FileClock, TrackClock
-from cmhkf.media.decode.container import Decoding, Orientation, orientation, pixel_aspect, video_track
+from cmhkf.media.decode.container import ON_GPU, Decoding, Orientation, orientation, pixel_aspect, video_track
 from cmhkf.media.decode.description import declared_s, native_rate
 from cmhkf.media.decode.missing import frames_unseen, limit_reached
 from cmhkf.media.sampling import FrameSampling
@@ -69,7 +69,8 @@ def stream(
         yield np.stack(rows)
     rate, times_s = (GRID_RATE, None) if grid == "24fps" else _native(track, clock, starts_s, end_s)
     timeline = {"n_snippets": n_snippets_of(ticks), "duration_s": float(end_s), "rate": str(rate)}
-    yield timeline | {"frame_times_s": times_s, "unseen": as_rows(shown.unseen(float(end_s)))}
+    by = "the GPU" if track.pix_fmt == ON_GPU else "the CPU"
+    yield timeline | {"frame_times_s": times_s, "unseen": as_rows(shown.unseen(float(end_s))), "decoded_by": by}
 
 
 def _native(
