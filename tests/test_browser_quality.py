@@ -1,12 +1,15 @@
 """The page "How good is this?" in the browser: opened from the trust strip, readable everywhere, honest when empty."""
 
 import hashlib
+import os
 
 import pytest
 from browser import Server, Watched, keep, serving, violations
 from fakes import FakeAnalyzer, made_up, make_video
 from test_app_explain_quality import MODEL, WEIGHTS, made_panel
+from test_evaluation_budget import NINE
 
+from cmhkf.metrics.panel import ScoredVideo, measure_panel
 from cmhkf.metrics.panel_file import write_panels
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -29,7 +32,8 @@ def server(tmp_path_factory):
     (home / "checkpoints").mkdir()
     weights = home / "checkpoints" / "demo.safetensors"
     weights.write_bytes(WEIGHTS)
-    write_panels(weights, [made_panel(), made_panel(dataset="a second set")])
+    calm = measure_panel([ScoredVideo("x", NINE, [])], model="demo", dataset="nine minutes", resamples=0)
+    write_panels(weights, [made_panel(), made_panel(dataset="a second set"), calm])
     yield from serving(home, Measured)
 
 
@@ -46,7 +50,7 @@ def test_figures_and_plots_from_the_trust_strip(browser, server, tmp_path):
     watched = opened(browser, server, tmp_path, MODEL)
     watched.wait_for_selector(".rv-q-plots")
     columns = watched.locator(".rv-q-table th[scope=col]").all_inner_texts()
-    assert columns == ["two clips", "a second set"]
+    assert columns == ["two clips", "a second set", "nine minutes"]
     assert watched.locator(".rv-q-plots svg").count() == 6
     assert "1 in 0.00 h of 1 videos" in watched.inner_text(".rv-q-table")
     watched.select_option(".rv-q-choice select", label="a second set")
@@ -66,4 +70,31 @@ def test_the_page_says_why_nothing_is_measured(browser, server, tmp_path):
     watched = opened(browser, server, tmp_path, OTHER)
     watched.wait_for_selector(".rv-q-missing")
     assert f"analysed by {OTHER}" in watched.inner_text(".rv-quality")
+    watched.end()
+
+
+def test_a_budget_of_alarms_sets_the_threshold_and_says_by_what(browser, server, tmp_path):
+    """Of the nine shipped minutes, 0.8 is the second highest: one may be flagged at 12 an hour, and none promises 1."""
+    watched = opened(browser, server, tmp_path, MODEL)
+    watched.keyboard.press("Escape")
+    watched.wait_result()
+    watched.fill(".rv-budget input", "12")
+    watched.click(".rv-budget button")
+    watched.wait_for_function("document.querySelector('.rv-cut [name=threshold]').value === '0.81'")
+    said = watched.inner_text(".rv-budget p")
+    assert "the shipped calibration set (nine minutes), of other cameras" in said
+    assert "Not set on this clip: segments are still open" in said
+    for width, dark in [(w, d) for w in (1440, 390) for d in (False, True)]:
+        watched.set_viewport_size({"width": width, "height": 844})
+        watched.evaluate("dark => document.body.classList.toggle('dark', dark)", dark)
+        watched.wait_for_timeout(150)
+        assert violations(watched) == [], (width, dark)
+        if shots := os.environ.get("CMHKF_SHOTS"):
+            watched.screenshot(path=f"{shots}/budget_{width}_{dark}.png")
+    watched.fill(".rv-budget input", "1")
+    watched.click(".rv-budget button")
+    watched.wait_for_selector(".rv-budget .rv-wrong")
+    assert "cannot promise at most 1 alarms an hour" in watched.inner_text(".rv-budget p")
+    watched.fill(".rv-cut [name=threshold]", "0.4")
+    watched.wait_for_function("document.querySelector('.rv-budget p').textContent === ''")
     watched.end()

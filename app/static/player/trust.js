@@ -37,10 +37,14 @@ export function makeTrust({ onAnalyse, onQuality }) {
       ...rowsOf(shown).map(([name, value]) => {
         const row = make('div', name.startsWith('Not ') || (name === 'Head' && !shown.trained) ? 'rv-warn' : '');
         row.append(make('dt', '', name), make('dd', '', value));
-        if (name === 'Model' && model_id && model_id !== shown.model_id)
-          row.append(button('Analyse with ' + model_id, 'rv-link', onAnalyse));
-        if (name === 'Head') row.append(button('How good is this?', 'rv-link', () => onQuality(shown.model_id)));
-        if (value === UNKNOWN) row.append(button('Analyse again', 'rv-link', onAnalyse));
+        const offer = (text, onPress) => {
+          const held = make('dd');
+          held.append(button(text, 'rv-link', onPress));
+          row.append(held);
+        };
+        if (name === 'Model' && model_id && model_id !== shown.model_id) offer('Analyse with ' + model_id, onAnalyse);
+        if (name === 'Head') offer('How good is this?', () => onQuality(shown.model_id));
+        if (value === UNKNOWN) offer('Analyse again', onAnalyse);
         return row;
       }),
     );
