@@ -19,6 +19,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # small matrices: more threads only wait for each other
@@ -101,7 +102,7 @@ def main() -> None:
     write_cameras(videos, args.out.with_name("cameras.csv"))
     curves = held_out_scores(videos, texts, args.work / "held_out", args)
     naming = fit_naming(videos, seed=0)
-    report = as_report(videos, curves) | {"naming": as_named(videos, naming)}
+    report: dict[str, Any] = as_report(videos, curves) | {"naming": as_named(videos, naming)}
     (args.work / "report.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     print(markdown(report), flush=True)
     model, teacher = fit_student(videos, texts, MODEL)

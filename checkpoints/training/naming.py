@@ -4,7 +4,7 @@ It is fitted to the mean row of each video's events. Few videos of a class count
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.optimize import minimize_scalar
@@ -48,7 +48,7 @@ def fit_naming(videos: Sequence[Video], *, seed: int) -> Naming:
         others = abnormal & (fold != i)
         shares[fold == i] = softmax(sharpness(logits[others], labels[others]) * logits[fold == i], axis=1)
     final, factor = fit_probe(rows[abnormal], labels[abnormal]), sharpness(logits[abnormal], labels[abnormal])
-    probe = Linear(np.float32(factor * final.weight), np.float32(factor * final.bias))
+    probe = Linear((factor * final.weight).astype(np.float32), (factor * final.bias).astype(np.float32))
     hard = abnormal & [video.source not in SHORT for video in videos]  # clips of one collection are alike, and easy
     return Naming(probe, least_share(shares[hard], labels[hard]), shares)
 
@@ -71,7 +71,8 @@ def sharpness(logits: np.ndarray, labels: np.ndarray) -> float:
         return -log_softmax(np.exp(log_factor) * logits, axis=1)[np.arange(len(labels)), labels].mean()
 
     low, high = np.log(TEMPERATURES)
-    return float(np.exp(minimize_scalar(loss, bounds=(low, high), method="bounded").x))
+    found: Any = minimize_scalar(loss, bounds=(low, high), method="bounded")
+    return float(np.exp(found.x))
 
 
 def least_share(shares: np.ndarray, labels: np.ndarray) -> float:

@@ -52,6 +52,8 @@ class DatasetSpec:
     """Classes from a video's name."""
     headline: Literal["ap", "auc"]
     """Frame metric of the literature."""
+    rate: Fraction = GRID_RATE
+    """Frames a second, where the features do not tell."""
 
 
 @dataclass(frozen=True)
@@ -67,8 +69,6 @@ class OfficialFiles:
     """Frames of the events."""
     class_annotations: tuple[str, ...]
     """Frames and classes of the events."""
-    rate: Fraction = GRID_RATE
-    """Frames a second of the files, which the annotations count."""
 
 
 _UCF_ANNOTATIONS = ("Temporal_Anomaly_Annotation.txt", "Temporal_Anomaly_Annotation_for_Testing_Videos.txt")
@@ -81,13 +81,12 @@ _XD = OfficialFiles(
     ("annotations_multiclasses.txt",),
 )
 _UCF = OfficialFiles(
-    DatasetSpec("ucf-crime", UCF_CLASSES, ucf_labels, "auc"),
+    DatasetSpec("ucf-crime", UCF_CLASSES, ucf_labels, "auc", Fraction(30)),
     read_ucf,
     ("train.csv", "train.txt", "Anomaly_Train.txt", "ucf_CLIP_rgb.csv"),
     ("test.csv", "test.txt", "Anomaly_Test.txt", "ucf_CLIP_rgbtest.csv"),
     _UCF_ANNOTATIONS,
     _UCF_ANNOTATIONS,
-    rate=Fraction(30),
 )
 DATASETS = {files.spec.name: files for files in (_XD, _UCF)}
 KNOWN = (*DATASETS, *PUBLISHED)

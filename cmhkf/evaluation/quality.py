@@ -48,7 +48,8 @@ def dataset_panel(
     seed: int = 0,
 ) -> Panel:
     """The panel of one prediction for each test video; `seen` by its name, and the rest as in `measure_panel`."""
-    truth, rate = dataset.truth, float(dataset.spec.rate)
+    truth = dataset.truth
+    rates = [_rate_of(dataset, name) for name in truth.names]
     tells = all(prediction.class_probs is not None for prediction in predictions)
     of_classes = dataset.segments or [[] for _ in truth.names]
     videos = [
@@ -62,7 +63,9 @@ def dataset_panel(
             class_probs=prediction.class_probs,
             edges_s=np.arange(len(prediction.scores) + 1) * SNIPPET_FRAMES / rate,
         )
-        for name, prediction, events, known in zip(truth.names, predictions, truth.events, of_classes, strict=True)
+        for name, prediction, events, known, rate in zip(
+            truth.names, predictions, truth.events, of_classes, rates, strict=True
+        )
     ]
     return measure_panel(
         videos,
@@ -75,6 +78,12 @@ def dataset_panel(
         resamples=resamples,
         seed=seed,
     )
+
+
+def _rate_of(dataset: Dataset, name: str) -> float:
+    """Frames a second of a video's snippets."""
+    folder = dataset.folder
+    return float(dataset.spec.rate if folder.recipe_assumed else folder.timeline(name).rate)
 
 
 def source_of(name: str) -> str:
