@@ -173,7 +173,7 @@ def test_ucf_crime_is_trained_on_pictures_and_text_in_balanced_steps(tmp_path):
     [
         (sets("train.milestones=3;6"), ConfigError, "train.milestones is '3;6'; it must be: whole numbers, as 3,6,10"),
         (sets("train.epochs=0"), ConfigError, "train.epochs is 0"),
-        (["--baseline", "rtfm"], ConfigError, "the method is 'rtfm'; choose one of cmhkf, vadclip, mil"),
+        (["--baseline", "s3r"], ConfigError, "the method is 's3r'; choose one of cmhkf, vadclip, avadclip, mil"),
         (
             ["--baseline", "vadclip", *sets("model.modalities=VAT", "model.dim=16")],
             ConfigError,

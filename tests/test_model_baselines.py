@@ -67,7 +67,9 @@ def look(model, *, lengths=LENGTHS):
     """What the model says of a padded batch, and the rows of each video: frames and audio."""
     videos = [(rows(n, 12, i), rows(n, 4, 50 + i)) for i, n in enumerate(lengths)]
     video, audio = (
-        torch.stack([torch.nn.functional.pad(v[k], (0, 0, 0, max(lengths) - len(v[k])), value=9.0) for v in videos])
+        torch.stack(
+            [torch.nn.functional.pad(v[k], (0, 0, 0, max(lengths) - len(v[k])), value=math.nan) for v in videos]
+        )
         for k in (0, 1)
     )
     return model(video, torch.tensor(lengths), rows(3, 8, 99), audio=audio), videos

@@ -241,6 +241,8 @@ def open_dataset(
         ConfigError: an unknown data set, or lists for one that brings its own.
         DataError: unreadable or contradictory files, a video in both lists, or nothing to train or to test on.
     """
+    if name not in KNOWN and not name.lower().endswith(".csv"):
+        raise ConfigError(f"dataset is {name!r}; choose one of {', '.join(KNOWN)}, or a CSV of your own")
     folder = FeatureFolder(features_dir)
     lists = {"training list": train_list, "test list": test_list, "annotations of classes": class_annotations}
     if name in DATASETS:
@@ -324,9 +326,7 @@ def _collected(
     name: str, folder: FeatureFolder, lists: Mapping[str, str | Path | None], annotations: str | Path | None
 ) -> _Files:
     """Of one's own CSV, or of a data set in PUBLISHED."""
-    own = name.lower().endswith(".csv")
-    if not own and name not in PUBLISHED:
-        raise ConfigError(f"dataset is {name!r}; choose one of {', '.join(KNOWN)}, or a CSV of your own")
+    own = name not in PUBLISHED
     given = {**lists, "annotations": annotations if own else None}
     refused = [what for what, path in given.items() if path]
     if refused:

@@ -11,7 +11,7 @@ from torch.nn.functional import cosine_similarity, pad, relu
 from torch.nn.utils.parametrizations import weight_norm
 
 from cmhkf.model import cvka
-from cmhkf.model.baselines.common import beside, valid
+from cmhkf.model.baselines.common import heard, valid
 from cmhkf.model.cmhkf import Classifier, FineBranch
 from cmhkf.model.config import ModelConfig
 from cmhkf.model.losses import Objective, mil_align, mil_bce, top_values
@@ -90,9 +90,9 @@ class AvadClip(nn.Module):
         """As CMHKF's; nothing can be dropped. Where there is no audio its rows are zeros."""
         video, mask = valid(video, lengths)
         seen = self.temporal(self.frames_in(video), mask, mask)  # [B, N, D]
-        heard = beside(video, audio, has_audio, width=self.audio_dim) * mask[..., None]
-        heard = self.audio_net(heard.transpose(1, 2)).transpose(1, 2)
-        both = torch.cat([seen, heard.to(seen.dtype)], dim=-1)
+        sound = heard(audio, has_audio, mask, width=self.audio_dim)
+        sound = self.audio_net(sound.transpose(1, 2)).transpose(1, 2)
+        both = torch.cat([seen, sound.to(seen.dtype)], dim=-1)
         fused = (seen + self.gate(both) * self.residual(both)) * mask[..., None]
         logits = self.classifier(fused)
         alignment, prompted = self.fine(fused, logits, self.texts_in(text))

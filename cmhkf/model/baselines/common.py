@@ -18,11 +18,12 @@ def valid(video: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
     return video.masked_fill(~mask[..., None], 0), mask
 
 
-def beside(video: Tensor, audio: Tensor | None, has_audio: Tensor | None, *, width: int) -> Tensor:
-    """Audio rows [B, N, width] for the frames' rows: zeros where there is nothing to hear."""
+def heard(audio: Tensor | None, has_audio: Tensor | None, mask: Tensor, *, width: int) -> Tensor:
+    """Audio rows [B, N, width]: zeros in the padding of `mask` [B, N], and where there is nothing to hear."""
     if audio is None:
-        return video.new_zeros(*video.shape[:2], width)
-    return audio if has_audio is None else audio * has_audio[:, None, None]
+        return torch.zeros(*mask.shape, width, device=mask.device)
+    there = mask if has_audio is None else mask & has_audio[:, None]
+    return audio.masked_fill(~there[..., None], 0)
 
 
 def convolved(layer: nn.Module, rows: Tensor, mask: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import logsigmoid, pad, relu
 
 from cmhkf.model.afae import top_snippets
-from cmhkf.model.baselines.common import beside, convolved, last_logit, objective, pooled_bce, scorer_output, valid
+from cmhkf.model.baselines.common import convolved, heard, last_logit, objective, pooled_bce, scorer_output, valid
 from cmhkf.model.config import ModelConfig
 from cmhkf.model.losses import Objective
 from cmhkf.model.output import ModelOutput
@@ -62,8 +62,7 @@ class HlNet(nn.Module):
         video, mask = valid(video, lengths)
         given = video
         if self.audio_dim:
-            given = torch.cat([video, beside(video, audio, has_audio, width=self.audio_dim)], dim=-1)
-            given = given * mask[..., None]
+            given = torch.cat([video, heard(audio, has_audio, mask, width=self.audio_dim)], dim=-1)
         x = given
         for layer in self.rows:
             x = self.dropout(relu(convolved(layer, x, mask)))

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from cmhkf.model.afae import top_snippets
-from cmhkf.model.baselines.common import beside, last_logit, objective, pool, pooled_bce, scorer_output, top_mean, valid
+from cmhkf.model.baselines.common import heard, last_logit, objective, pool, pooled_bce, scorer_output, top_mean, valid
 from cmhkf.model.config import ModelConfig
 from cmhkf.model.layers import Attention
 from cmhkf.model.losses import Objective
@@ -81,16 +81,17 @@ class MacilSd(nn.Module):
     ) -> ModelOutput:
         """As CMHKF's; nothing can be dropped. Where there is no audio its rows are zeros."""
         video, mask = valid(video, lengths)
-        seen, heard = self.frames_in(video), self.audio_in(beside(video, audio, has_audio, width=self.audio_dim))
-        seen, heard = self.block(seen, heard, mask), self.block(heard, seen, mask)  # [B, N, 128]
-        by_frames, by_audio = last_logit(self.head, seen), last_logit(self.head, heard)
-        extras = {"frames": seen, "audio": heard, "frames_logits": by_frames, "audio_logits": by_audio}
+        seen = self.frames_in(video)
+        sound = self.audio_in(heard(audio, has_audio, mask, width=self.audio_dim))
+        seen, sound = self.block(seen, sound, mask), self.block(sound, seen, mask)  # [B, N, 128]
+        by_frames, by_audio = last_logit(self.head, seen), last_logit(self.head, sound)
+        extras = {"frames": seen, "audio": sound, "frames_logits": by_frames, "audio_logits": by_audio}
         if self.training:
             alone = self.unimodal["frames_in"](video)
             extras["alone"] = last_logit(self.unimodal["head"], self.unimodal["block"](alone, alone, mask))
             weight = min(CONTRAST, CONTRAST_STEP * int(self.epoch))
             extras["contrast"] = torch.full_like(by_frames, weight)
-        fused, logits = torch.cat([seen, heard], dim=-1), by_frames + by_audio
+        fused, logits = torch.cat([seen, sound], dim=-1), by_frames + by_audio
         return scorer_output(video, mask, text, semantic=semantic, logits=logits, fused=fused, extras=extras)
 
 
