@@ -141,5 +141,5 @@ def strongest_class(analysis: Analysis, a: int, b: int) -> tuple[str, float]:
 
 def second_class(analysis: Analysis, a: int, b: int) -> str:
     """The anomaly class that comes next in snippets [a, b); empty where there is only one."""
-    order = analysis.class_probs[a:b, 1:].mean(axis=0).argsort(kind="stable").tolist()
-    return analysis.classes[1 + order[-2]] if len(order) > 1 else ""
+    means = analysis.class_probs[a:b, 1:].mean(axis=0)
+    return analysis.classes[1 + int(means.argsort()[-2])] if len(means) > 1 else ""

@@ -100,12 +100,12 @@ def read_footage(clips: Path, features: Path) -> list[Video]:
         MediaError: a clip cannot be read.
     """
     folders = {source: FeatureFolder(features / source) for source in SOURCES}
-    listed = [(source, clip) for source in SOURCES for clip in _listed(folder_of(clips, source))]
-    files = {f"{source}/{clip.file.stem}": clip.file for source, clip in listed}
-    recordings = [clip.publisher or _recording(source, clip.file.stem) for source, clip in listed]
+    clips_of = [(source, clip) for source in SOURCES for clip in listed(folder_of(clips, source))]
+    files = {f"{source}/{clip.file.stem}": clip.file for source, clip in clips_of}
+    recordings = [clip.publisher or _recording(source, clip.file.stem) for source, clip in clips_of]
     groups = cameras.group([*cameras.backgrounds(files, features / "backgrounds.npz").values()], recordings)
     videos = []
-    for (source, clip), camera in zip(listed, groups, strict=True):
+    for (source, clip), camera in zip(clips_of, groups, strict=True):
         label, rows = CLASSES.index(WORDS.get(clip.kind, clip.kind)), folders[source].load(clip.file.stem)
         group = recordings[groups.index(camera)]
         videos.append(Video(clip.file.stem, group, source, clip.kind, label, rows, clip.segments_s, clip.footage))
@@ -155,7 +155,8 @@ class Listed(NamedTuple):
     publisher: str = ""
 
 
-def _listed(folder: Path) -> Iterator[Listed]:
+def listed(folder: Path) -> Iterator[Listed]:
+    """Every clip of a source that has a class."""
     truth, table = folder / "ground_truth.csv", folder / "clips.csv"
     if table.exists():
         with table.open(newline="", encoding="utf-8") as file:
@@ -170,9 +171,9 @@ def _listed(folder: Path) -> Iterator[Listed]:
                 name = Path(line["clip"]).stem
                 # UCF-Crime runs at 30 frames per second, XD-Violence, whose names hold "label", at 24.
                 unit = 1.0 if "segments_s" in line else 1 / (24 if "label" in name else 30)
-                listed = line.get("segments_s") or line.get("segments_frames", "")
+                marked = line.get("segments_s") or line.get("segments_frames", "")
                 footage = "film" if "label" in name else "cctv"
-                yield Listed(folder / line["clip"], line["class"].lower(), _spans(listed, unit), footage)
+                yield Listed(folder / line["clip"], line["class"].lower(), _spans(marked, unit), footage)
         return
     files = sorted(folder.rglob("*.mp4"))
     if not files:

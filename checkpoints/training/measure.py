@@ -92,13 +92,3 @@ def count_alarms(curves: Sequence[np.ndarray], threshold: float) -> int:
         raised = np.flatnonzero(curve >= threshold)
         alarms += len(raised) and 1 + int((np.diff(raised) > 2).sum())
     return alarms
-
-
-def calibrate(curves: Sequence[np.ndarray], per_hour: float) -> float:
-    """The lowest threshold from which on normal video never raises more than so many alarms an hour."""
-    lowest = max(float(curve.max()) for curve in curves) + 1e-6
-    for threshold in np.unique(np.concatenate(curves))[::-1]:
-        if count_alarms(curves, threshold) > per_hour * hours(curves):
-            break
-        lowest = float(threshold)
-    return lowest

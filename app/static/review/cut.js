@@ -24,7 +24,7 @@ const timeOf = ({ snippet_ratio: [ticks, rate] }, i) => (i * ticks) / rate;
 
 /** The segment of the snippets [begin, end). @param {Curves} curves @param {number} begin @param {number} end @returns {Found} */
 function describe(curves, begin, end) {
-  const { scores, probs, classes, snippet_s, duration_s } = curves;
+  const { scores, snippet_s, duration_s } = curves;
   let peak = begin;
   for (let i = begin; i < end; i++) if (scores[i] > scores[peak]) peak = i;
   return {
@@ -41,7 +41,12 @@ function describe(curves, begin, end) {
 function nameOf({ probs, classes, least_share }, begin, end) {
   const sums = classes.map((_, c) => (c ? probs[c].slice(begin, end).reduce((sum, p) => sum + p, 0) : 0));
   const [first, next] = classes.map((_, c) => c).slice(1).sort((a, b) => sums[b] - sums[a]); // prettier-ignore
-  const label_prob = sums[first] / Math.max(sums.reduce((sum, s) => sum + s, 0), 1e-9 * (end - begin));
+  const label_prob =
+    sums[first] /
+    Math.max(
+      sums.reduce((sum, s) => sum + s, 0),
+      1e-9 * (end - begin),
+    );
   return { label: classes[first], label_prob, second: label_prob < least_share && next ? classes[next] : '' };
 }
 
