@@ -155,7 +155,8 @@ def test_two_workers_analyse_one_content_once(clips, tmp_path, notes, monkeypatc
     assert names(tmp_path / "out") == ["same0.npz", "same1.npz", "same2.npz"]
 
 
-@pytest.mark.parametrize("workers", [pytest.param(1, marks=pytest.mark.slow), 2])
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [1, 2])
 def test_a_kill_loses_only_what_was_at_work(clips, tmp_path, notes, workers):
     out = tmp_path / "out"
     command = [sys.executable, "-c", KILLED, str(out), str(workers), *map(str, clips)]

@@ -51,7 +51,7 @@ def loop_cosine(a, b):
 
 def output_of(logits, alignment, mask):
     """A model's output of which the losses read three parts."""
-    others = "similarity top_classes saliency windowed_saliency peaks fused video text"
+    others = "class_logits similarity top_classes saliency windowed_saliency peaks fused video text"
     unread = dict.fromkeys(others.split(), torch.empty(0))
     return ModelOutput(mask=mask, logits=logits, alignment=alignment, **unread)
 

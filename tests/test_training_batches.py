@@ -60,7 +60,7 @@ def test_samples_that_are_looked_at_by_length_come_back_in_their_order(config):
     together = collate(samples, 3, length=60).look(model, text)
     for i, one in enumerate(samples):
         alone = collate([one], 3, length=len(one.video) if config.mask_padding else 60).look(model, text)
-        for field in fields(alone):
+        for field in (field for field in fields(alone) if field.name != "extras"):
             expected, found = getattr(alone, field.name)[0], getattr(together, field.name)[i]
             if field.name not in ("top_classes", "text"):
                 assert len(found) == 60

@@ -131,6 +131,7 @@ def adapt(site, out, *options, model=None):
     return invoke("train", "--labels", site / "labels.zip", "--out", out, "--device", "cpu", *options, *start)
 
 
+@pytest.mark.slow
 def test_a_model_learns_what_was_decided_and_its_card_says_so(site, tmp_path):
     adapt(site, tmp_path, *sets("train.epochs=60", "train.lr=1e-2", "train.seed=1"))
     start, got = load_checkpoint(site / "start.safetensors"), load_checkpoint(tmp_path / "model.safetensors")

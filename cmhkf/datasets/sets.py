@@ -52,8 +52,8 @@ class DatasetSpec:
     """Classes from a video's name."""
     headline: Literal["ap", "auc"]
     """Frame metric of the literature."""
-    rate: Fraction = GRID_RATE
-    """Frames a second, where the features do not tell."""
+    rate: Fraction | None = None
+    """Frames a second that its annotations count; None: those of the features."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class OfficialFiles:
 
 _UCF_ANNOTATIONS = ("Temporal_Anomaly_Annotation.txt", "Temporal_Anomaly_Annotation_for_Testing_Videos.txt")
 _XD = OfficialFiles(
-    DatasetSpec("xd-violence", XD_CLASSES, xd_labels, "ap"),
+    DatasetSpec("xd-violence", XD_CLASSES, xd_labels, "ap", GRID_RATE),
     read_xd,
     ("train.csv", "train.txt", "train_videos.csv", "xd_CLIP_rgb.csv", "rgb.list"),
     ("test.csv", "test.txt", "test_videos.csv", "xd_CLIP_rgbtest.csv", "rgb_test.list"),

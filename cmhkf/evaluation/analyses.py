@@ -72,7 +72,7 @@ def analyse_folder(
                 device=device,
                 elapsed_s=time.perf_counter() - begun,
                 **vars(scored),
-                alignment_scores=1 - scored.class_probs[:, 0],
+                least_share=checkpoint.config.least_share,
                 saliency_windows_s=windows_s(line, scored.saliency_peaks, max(checkpoint.config.afae.w, 0)),
                 clip_embeddings=rows.video if rows.semantic is None else rows.semantic,
                 calibration=str(checkpoint.metrics.get("calibration", "")),

@@ -21,7 +21,7 @@ from cmhkf.metrics.panel_text import panel_lines, panel_notes, panel_title
 from cmhkf.model.checkpoint import Checkpoint
 from cmhkf.model.run import Prediction
 from cmhkf.model.trained_on import TRAINING_VIDEOS, learned_from
-from cmhkf.timeline import SNIPPET_FRAMES
+from cmhkf.timeline import GRID_RATE, SNIPPET_FRAMES
 
 USUAL_THRESHOLD = 0.5
 AS_GIVEN = "as given; no rate of false alarms was aimed at"
@@ -82,8 +82,8 @@ def dataset_panel(
 
 def _rate_of(dataset: Dataset, name: str) -> float:
     """Frames a second of a video's snippets."""
-    folder = dataset.folder
-    return float(dataset.spec.rate if folder.recipe_assumed else folder.timeline(name).rate)
+    folder, stated = dataset.folder, dataset.spec.rate
+    return float(stated or (GRID_RATE if folder.recipe_assumed else folder.timeline(name).rate))
 
 
 def source_of(name: str) -> str:
