@@ -3,8 +3,8 @@
     python benchmarks/robustness.py CLIP [CLIP ...] [--model demo]
 
 Each clip is re-encoded in full, which the others are compared with, and in each other way. Prints for each way the
-highest score, the mean and the largest difference of the curves, and how many of the clips whose peak reaches 0.5 in full
-do so still, and how many of the others do.
+highest score, the mean and the largest difference of the curves, and how many of the clips whose peak reaches 0.5 in
+full do so still, and how many of the others do.
 """
 
 import argparse
