@@ -68,15 +68,30 @@ def test_a_modality_left_out_is_put_into_words(factor, words):
     np.testing.assert_allclose(sound.scores, without)
 
 
+def test_shares_of_the_anomaly_classes_name_the_segment():
+    """By hand: fighting and explosion have .2 and .6 of .8 inside, and .1 each of .2 in the rest."""
+    probs = np.array([[0.2, 0.2, 0.6], [0.2, 0.2, 0.6], [0.8, 0.1, 0.1]])
+    told = why.shares(make_analysis([0.8, 0.8, 0.2], class_probs=probs), np.array([True, True, False]))
+    assert [c.name for c in told] == ["explosion", "fighting"]
+    assert [(c.inside, c.rest) for c in told] == [pytest.approx((0.75, 0.5)), pytest.approx((0.25, 0.5))]
+
+
+def test_the_headline_says_where_name_and_pictures_disagree():
+    fight = why.Contrast("fighting", 0.4, 0.1, 0, 1)
+    assert why.headline("riot", [fight], [], []) == (
+        "Its pictures look most like fighting; the model calls it riot, so the two disagree."
+    )
+
+
 def test_the_headline_names_the_strongest_reasons():
     sound = why.WhatIf("sound", "", np.zeros(8), 0.35)
     fight, boom = why.Contrast("fighting", 0.4, 0.1, 0, 1), why.Contrast("explosion", 0.1, 0.4, 0, 1)
     motion, light = why.Contrast("motion", 0.62, 0.2, 0, 1), why.Contrast("light", 0.3, 0.2, 0, 1)
-    assert why.headline([fight, boom], [sound, why.WhatIf("text", "")], [light, motion]) == (
+    assert why.headline("fighting", [fight, boom], [sound, why.WhatIf("text", "")], [light, motion]) == (
         "Its pictures look most like fighting; sound raised the score by 0.35; motion about 3 times as strong as in "
         "the rest of the clip."
     )
-    assert why.headline([boom], [], [why.Contrast("light", 0.2, 0.2, 0, 1)]) == (
+    assert why.headline("explosion", [boom], [], [why.Contrast("light", 0.2, 0.2, 0, 1)]) == (
         "Its pictures look most like explosion, but no more than the rest of the clip."
     )
 
@@ -85,7 +100,9 @@ def test_the_headline_names_the_strongest_reasons():
     ("inside", "words"), [(0.5, "about 2.5 times"), (2.48, "about 12 times"), (9.68, "more than 20 times"), (0.3, None)]
 )
 def test_a_cue_far_above_the_rest_is_told_in_round_numbers(inside, words):
-    said = why.headline([why.Contrast("riot", 0.4, 0.1, 0, 1)], [], [why.Contrast("screams", inside, 0.2, 0, 10)])
+    said = why.headline(
+        "riot", [why.Contrast("riot", 0.4, 0.1, 0, 1)], [], [why.Contrast("screams", inside, 0.2, 0, 10)]
+    )
     told = f"; screams {words} as strong as in the rest of the clip" if words else ""
     assert said == f"Its pictures look most like riot{told}."
 

@@ -23,6 +23,7 @@ class Explanation:
     """What an analysis holds about a segment, and curves round it of at most 240 points each."""
 
     headline: str
+    shares: list[why.Contrast]
     classes: list[why.Contrast]
     cues: list[why.Contrast]
     saliency: why.Contrast
@@ -83,10 +84,12 @@ class Explainer:
             return why.pooled(values[shown], why.CURVE_POINTS)
 
         salient = analysis.saliency  # Eq. 5: its mean over the clip is 1, which Eq. 6's is not
+        shares = why.shares(analysis, there)
         classes, cues = why.chosen_classes(analysis, there), why.cues(analysis, there)
         what_ifs = why.what_ifs(analysis, there)
         return Explanation(
-            headline=why.headline(classes, what_ifs, cues),
+            headline=why.headline(shares[0].name, classes, what_ifs, cues),
+            shares=shares,
             classes=classes,
             cues=cues,
             saliency=why.contrast("saliency", salient, there),

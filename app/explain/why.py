@@ -59,6 +59,13 @@ def chosen_classes(analysis: Analysis, there: np.ndarray) -> list[Contrast]:
     return sorted(found, key=lambda c: -c.inside)
 
 
+def shares(analysis: Analysis, there: np.ndarray) -> list[Contrast]:
+    """What names the class: each anomaly class's part of P(anomaly), the largest inside first."""
+    anomalies = analysis.class_probs[:, 1:] / np.maximum(analysis.class_probs[:, 1:].sum(axis=1, keepdims=True), 1e-9)
+    found = [contrast(name, part, there) for name, part in zip(analysis.classes[1:], anomalies.T, strict=True)]
+    return sorted(found, key=lambda c: -c.inside)
+
+
 def cues(analysis: Analysis, there: np.ndarray) -> list[Contrast]:
     """The encoders' named signals."""
     return [contrast(name, values, there) for name, values in analysis.cues.items()]
@@ -94,11 +101,15 @@ def _verdict(name: str, change: float) -> str:
     return f"{name} raised it" if change > 0 else f"{name} held it down"
 
 
-def headline(classes: Sequence[Contrast], found: Sequence[WhatIf], signals: Sequence[Contrast]) -> str:
-    """The strongest reasons in one line: the class, a modality that moved the score, and a cue far above its rest."""
+def headline(called: str, classes: Sequence[Contrast], found: Sequence[WhatIf], signals: Sequence[Contrast]) -> str:
+    """The strongest reasons in one line: the class, a modality that moved the score, and a cue far above its rest.
+
+    `called` is what the model calls the segment; where its pictures resemble another class, that is said.
+    """
     best = classes[0]
     more = best.rest is None or best.inside > best.rest + NO_CHANGE
     said = [f"Its pictures look most like {best.name}" + ("" if more else ", but no more than the rest of the clip")]
+    said += [f"the model calls it {called}, so the two disagree"] if best.name != called else []
     moved = [w for w in found if abs(w.change) >= NO_CHANGE]
     said += [f"{w.name} {'raised' if w.change > 0 else 'lowered'} the score by {abs(w.change):.2f}" for w in moved]
     times = {c.name: c.inside / c.rest for c in signals if c.rest and c.rest > 0}

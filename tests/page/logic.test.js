@@ -7,7 +7,7 @@ import { clock, level, plural } from '../../app/static/lib/format.js';
 import { unseenFacts, unseenReasons } from '../../app/static/lib/unseen.js';
 import { listedClips, NO_WISH, stateOf } from '../../app/static/library/sort.js';
 import { decades, flaggedWithin, histogram, sideBySide } from '../../app/static/quality/rows.js';
-import { cutHere, reviewHere, wordsOf } from '../../app/static/review/cut.js';
+import { cutHere, reviewHere, markName } from '../../app/static/review/cut.js';
 import { fitsFilter, inside, sortedSegments } from '../../app/static/review/segment_order.js';
 import { listen, reset, select, setCut, state, tell, USUAL_CUT } from '../../app/static/state.js';
 import { layLanes, timeTicks } from '../../app/static/timeline/lanes.js';
@@ -43,11 +43,11 @@ test('an unclear name is told with the next one until a person has decided', () 
   const { curves } = tables.cut.find(({ segments }) => segments.some((s) => s.second));
   const unsure = { ...curves, least_share: 1.1 };
   const mark = { start_s: 0, end_s: 1, revision: 0, label: 'a', model_label: 'a' };
-  assert.match(wordsOf(unsure, mark), /^unclear: a or \w+/);
-  assert.equal(wordsOf({ ...curves, least_share: 0 }, mark), 'a');
-  assert.equal(wordsOf(unsure, { ...mark, revision: 1 }), 'a');
-  assert.equal(wordsOf(unsure, { ...mark, label: 'b' }), 'b');
-  assert.equal(wordsOf(null, mark), 'a');
+  assert.match(markName(unsure, mark), /^unclear: a or \w+/);
+  assert.equal(markName({ ...curves, least_share: 0 }, mark), 'a');
+  assert.equal(markName(unsure, { ...mark, revision: 1 }), 'a');
+  assert.equal(markName(unsure, { ...mark, label: 'b' }), 'b');
+  assert.equal(markName(null, mark), 'a');
 });
 
 test('decided marks leave of the segments what Python leaves', () => {

@@ -6,7 +6,7 @@ import { clock } from '../lib/format.js';
 import { request } from '../lib/server.js';
 import { listen, state } from '../state.js';
 import { makeCurve } from './charts.js';
-import { classesPart, cuesPart, nearPart, neighbourButton, saliencyPart, whyHead, withoutPart } from './why_parts.js';
+import { classesPart, cuesPart, nearPart, neighbourButton, saliencyPart, sharesPart, whyHead, withoutPart } from './why_parts.js';
 
 export function makeWhy({ onSeek, onOpen, now, strongest }) {
   const panel = find('#rv-panel-why');
@@ -83,6 +83,7 @@ export function makeWhy({ onSeek, onOpen, now, strongest }) {
       whyHead(explained, look),
       button('', 'rv-btn rv-small rv-other', () => explain(state.segment)),
       make('p', 'rv-part rv-headline', facts.headline),
+      sharesPart(facts),
       classesPart(facts),
       saliencyPart(facts, curve),
       withoutPart(facts, curve),

@@ -1,9 +1,18 @@
 // The parts of the tab "Why", from what the server says of a segment. `curve(lines, low, high, label)` draws one over it.
 import { button, make, thumbnail } from '../lib/dom.js';
 import { clock, clockSpan } from '../lib/format.js';
-import { wordsOf } from '../review/cut.js';
+import { markName } from '../review/cut.js';
 import { state } from '../state.js';
 import { axisRow, contrastKey, contrastRows, section } from './charts.js';
+
+export function sharesPart({ shares }) {
+  const made = section('What it is called', 'How the anomaly classes share the score here: the first names the segment.');
+  made.append(
+    contrastKey(),
+    contrastRows(shares, () => [0, 1]),
+  );
+  return made;
+}
 
 export function classesPart(facts) {
   const made = section(
@@ -83,7 +92,7 @@ export function neighbourButton(n, onPress) {
 // The segment's name, and ways to it and to its peak.
 export function whyHead(segment, onSeek) {
   const made = make('div', 'rv-whyhead');
-  const name = make('h3', '', wordsOf(state.curves, segment));
+  const name = make('h3', '', markName(state.curves, segment));
   name.title = name.textContent;
   const when = clockSpan(segment.start_s, segment.end_s);
   const back = button(when, 'rv-btn rv-small', () => onSeek(segment.start_s));

@@ -54,7 +54,7 @@ function nameOf({ probs, classes, least_share }, begin, end) {
  * A mark's class in words: whether the model's own name is unclear is shown until a person has decided.
  * @param {Curves | null} curves @param {Mark & { label: string, model_label?: string }} mark
  */
-export function wordsOf(curves, mark) {
+export function markName(curves, mark) {
   if (!curves || mark.revision || mark.label !== mark.model_label) return mark.label;
   const { second } = segmentBetween(curves, mark.start_s, mark.end_s);
   return second ? `unclear: ${mark.label} or ${second}` : mark.label;

@@ -2,11 +2,11 @@
 import { make } from '../lib/dom.js';
 import { clock } from '../lib/format.js';
 import { state } from '../state.js';
-import { wordsOf } from './cut.js';
+import { markName } from './cut.js';
 import { STATES } from './segment_order.js';
 
 function classCell(mark, filteredOut) {
-  const name = wordsOf(state.curves, mark);
+  const name = markName(state.curves, mark);
   const cell = make('td', 'rv-class', name);
   const add = (text, className = '') => cell.append(make('small', className, text));
   if (mark.model_label && mark.label !== mark.model_label) add('model: ' + mark.model_label);
