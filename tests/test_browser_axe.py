@@ -15,7 +15,8 @@ FOCUS = """() => {
   const held = document.activeElement, style = getComputedStyle(held), box = held.getBoundingClientRect();
   const name = held.ariaLabel || held.title || held.textContent.trim().slice(0, 30) || held.className;
   return { ours: Boolean(held.closest('.rv')) && held !== document.body, name, x: box.x, y: box.y + scrollY,
-    part: ['rv-head', 'rv-library', 'rv-stage', 'rv-timeline', 'rv-side'].find((part) => held.closest('.' + part)),
+    part: ['rv-head', 'rv-library', 'rv-stage', 'rv-timeline', 'rv-side', 'rv-trust']
+      .find((p) => held.closest('.' + p)),
     ring: style.outlineStyle === 'none' ? 0 : parseFloat(style.outlineWidth), colour: style.outlineColor };
 }"""
 ACCENT = "getComputedStyle(document.querySelector('.rv-open')).backgroundColor"
@@ -188,7 +189,7 @@ def test_tab_goes_through_the_page_as_it_is_read_and_is_seen(shown, dark):
         stops.append(stop)
     shown.evaluate("document.querySelector('.rv').removeAttribute('tabindex')")
     order = list(dict.fromkeys(stop["part"] for stop in stops))
-    assert order == ["rv-head", "rv-library", "rv-stage", "rv-timeline", "rv-side"]
+    assert order == ["rv-head", "rv-library", "rv-stage", "rv-timeline", "rv-side", "rv-trust"]
     assert [s["part"] for s in stops] == sorted((s["part"] for s in stops), key=order.index)  # no part twice
     assert len(stops) < 70  # a table, a list of tabs and such are one stop each
 

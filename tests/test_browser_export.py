@@ -6,7 +6,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from browser import SECONDS, Watched
+from browser import SECONDS, Watched, serving
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
@@ -157,7 +157,15 @@ def test_decisions_leave_and_come_back_to_another_reviewer(browser, server, clip
     page.end()
 
 
-def test_decisions_on_all_clips_leave_as_training_labels(watched, clips, tmp_path):
+@pytest.fixture
+def untouched(tmp_path_factory):
+    """A server on which nobody has decided anything."""
+    yield from serving(tmp_path_factory.mktemp("untouched"))
+
+
+def test_decisions_on_all_clips_leave_as_training_labels(browser, untouched, clips, tmp_path):
+    watched = Watched(browser, untouched)
+    watched.goto(untouched.url)
     watched.bring(clips["main"])
     assert not watched.is_visible(".rv-takelabels")
     watched.keyboard.press("n")
@@ -174,3 +182,4 @@ def test_decisions_on_all_clips_leave_as_training_labels(watched, clips, tmp_pat
     watched.click(".rv-takeaway")  # the other dialog is as it was
     assert watched.is_visible(".rv-export fieldset")
     assert watched.inner_text(".rv-export h2") == "Export"
+    watched.end()

@@ -6,7 +6,16 @@ import { clock } from '../lib/format.js';
 import { request } from '../lib/server.js';
 import { listen, state } from '../state.js';
 import { makeCurve } from './charts.js';
-import { classesPart, cuesPart, nearPart, neighbourButton, saliencyPart, sharesPart, whyHead, withoutPart } from './why_parts.js';
+import {
+  classesPart,
+  cuesPart,
+  nearPart,
+  neighbourButton,
+  saliencyPart,
+  sharesPart,
+  whyHead,
+  withoutPart,
+} from './why_parts.js';
 
 export function makeWhy({ onSeek, onOpen, now, strongest }) {
   const panel = find('#rv-panel-why');

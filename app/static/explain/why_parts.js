@@ -6,7 +6,10 @@ import { state } from '../state.js';
 import { axisRow, contrastKey, contrastRows, section } from './charts.js';
 
 export function sharesPart({ shares }) {
-  const made = section('What it is called', 'How the anomaly classes share the score here: the first names the segment.');
+  const made = section(
+    'What it is called',
+    'How the anomaly classes share the score here: the first names the segment.',
+  );
   made.append(
     contrastKey(),
     contrastRows(shares, () => [0, 1]),
