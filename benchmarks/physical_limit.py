@@ -82,7 +82,7 @@ def networks(video: DemoVideoEncoder, limit: float) -> float:
         show(f"  {names[module]} {tuple(given.shape[1:])}", work, seconds, limit)
     runs: dict[str, tuple[nn.Module, Callable[[], object]]] = {"I3D": (video.i3d, lambda: video.actions(frames))}
     pictures = frames[:, ::2].flatten(0, 1)
-    runs["EfficientNet-Lite0, float32"] = (video.efficientnet, lambda: video.objects(pictures))
+    runs["EfficientNet-Lite0"] = (video.efficientnet, lambda: video.objects(pictures))
     for name, (net, run) in runs.items():
         work = sum(work for *_, work in convolutions(net, run))
         show(f"{name}, 8 snippets", work, best_s(run), limit)
