@@ -132,10 +132,10 @@ def main() -> None:
 
 
 OPTIONS = {
-    "speed": (0.66, "measured: hours of video in an hour of one worker"),
-    "loading-s": (40, "measured: seconds until a worker has its model"),
-    "analyses-mb": (12, "measured: MB for each hour of video"),
-    "tables-mb": (1.2, "the same"),
+    "speed": (1.55, "measured: hours of video in an hour of one worker"),
+    "loading-s": (10, "measured: seconds until a worker has its model"),
+    "analyses-mb": (13, "measured: MB for each hour of video"),
+    "tables-mb": (0.32, "the same"),
     "features-mb": (118, "the same"),
     "hours": (1e6, "the archive"),
     "days": (30, "assumed: until it is read"),
