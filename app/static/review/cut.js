@@ -41,12 +41,8 @@ function describe(curves, begin, end) {
 function nameOf({ probs, classes, least_share }, begin, end) {
   const sums = classes.map((_, c) => (c ? probs[c].slice(begin, end).reduce((sum, p) => sum + p, 0) : 0));
   const [first, next] = classes.map((_, c) => c).slice(1).sort((a, b) => sums[b] - sums[a]); // prettier-ignore
-  const label_prob =
-    sums[first] /
-    Math.max(
-      sums.reduce((sum, s) => sum + s, 0),
-      1e-9 * (end - begin),
-    );
+  const all = sums.reduce((sum, s) => sum + s, 0);
+  const label_prob = sums[first] / Math.max(all, 1e-9 * (end - begin));
   return { label: classes[first], label_prob, second: label_prob < least_share && next ? classes[next] : '' };
 }
 
@@ -55,7 +51,7 @@ function nameOf({ probs, classes, least_share }, begin, end) {
  * @param {Curves | null} curves @param {Mark & { label: string, model_label?: string }} mark
  */
 export function markName(curves, mark) {
-  if (!curves || mark.revision || mark.label !== mark.model_label) return mark.label;
+  if (!curves?.least_share || mark.revision || mark.label !== mark.model_label) return mark.label;
   const { second } = segmentBetween(curves, mark.start_s, mark.end_s);
   return second ? `unclear: ${mark.label} or ${second}` : mark.label;
 }

@@ -4,14 +4,14 @@ VadCLIP whose frames take in what the audio adds, through a gate. The distillati
 """
 
 from collections.abc import Collection
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cosine_similarity, pad, relu
 from torch.nn.utils.parametrizations import weight_norm
 
-from cmhkf.model import cvka
-from cmhkf.model.baselines.common import heard, valid
+from cmhkf.model.baselines.common import heard, scorer_output, valid
 from cmhkf.model.cmhkf import Classifier, FineBranch
 from cmhkf.model.config import ModelConfig
 from cmhkf.model.losses import Objective, mil_align, mil_bce, top_values
@@ -96,22 +96,9 @@ class AvadClip(nn.Module):
         fused = (seen + self.gate(both) * self.residual(both)) * mask[..., None]
         logits = self.classifier(fused)
         alignment, prompted = self.fine(fused, logits, self.texts_in(text))
-        similarity = cvka.similarity(cvka.rows_to_compare(video, semantic, text), text)
-        return ModelOutput(
-            mask=mask,
-            logits=logits,
-            alignment=alignment,
-            class_logits=alignment,
-            similarity=similarity,
-            top_classes=cvka.select(similarity, mask, k=1),
-            saliency=mask.float(),
-            windowed_saliency=mask.float(),
-            peaks=torch.zeros_like(mask),
-            fused=fused,
-            video=seen,
-            text=prompted,
-            extras={"alpha": self.alpha.expand(*mask.shape, -1)},
-        )
+        extras = {"alpha": self.alpha.expand(*mask.shape, -1)}
+        scored = scorer_output(video, mask, text, semantic=semantic, logits=logits, fused=fused, extras=extras)
+        return replace(scored, alignment=alignment, class_logits=alignment, video=seen, text=prompted)
 
 
 def avadclip_objective(output: ModelOutput, targets: Tensor, text: Tensor) -> Objective:
