@@ -1,4 +1,4 @@
-"""The student: Model on the teacher's projection of the rows, trained on weak labels and on the teacher's opinion.
+"""The student: Model on the teacher's projection of the rows, trained on video labels and on the teacher's opinion.
 
 It is trained on projected rows; the projection then becomes its first layer, so that what is shipped reads the demo
 encoders' rows like any other checkpoint.
