@@ -29,6 +29,7 @@ import torch
 from scipy.special import expit
 
 from checkpoints.training import measure
+from checkpoints.training.density import fit_density, normal_footage
 from checkpoints.training.footage import (
     CLASSES,
     COMPLETE,
@@ -46,7 +47,7 @@ from checkpoints.training.naming import Naming, fit_naming
 from checkpoints.training.rivals import RIVALS, plain_mil
 from checkpoints.training.student import MODEL, TRAIN, fit_student, score, with_projection
 from checkpoints.training.teacher import split
-from cmhkf.analyzer import load
+from cmhkf.analyzer import NORMAL, load
 from cmhkf.encoders.demo.video import CHANGE, MOTION
 from cmhkf.encoders.load import load_encoders
 from cmhkf.features.make import extract_all, name_files
@@ -113,6 +114,7 @@ def main() -> None:
             operating_logit=report["threshold_logit"],
             probe=naming.probe,
             least_share=naming.least_share,
+            density=fit_density(videos),
         ),
         recipe=recipe,
         text_features=texts,
@@ -128,6 +130,7 @@ def main() -> None:
         metrics={
             "calibration": report["calibration"],
             "naming": report["naming"],
+            NORMAL: normal_footage(videos, texts),
             "held out, of cameras that no setting was chosen with": report["apart"][SHIPPED],
         },
     )

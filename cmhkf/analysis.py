@@ -77,6 +77,14 @@ class Analysis:
     """What a score of 0.5 means, in words for people; empty where nothing was calibrated."""
     least_share: float = 0.0
     """The share of the strongest anomaly class below which its name is unclear; 0 where none was measured."""
+    normal_similarity: np.ndarray | None = None
+    """[C, 2]: the median and the 99.9th percentile of each class' similarity on normal footage that the checkpoint was
+    calibrated with, by which it is drawn; None where they were not measured."""
+    normal_saliency: float | None = None
+    """The 99.9th percentile of `windowed_saliency` on the same footage."""
+    unfamiliarity: float | None = None
+    """How unlike the footage is to that of the training; above 1 it lies outside of what the model was measured on.
+    None where the model cannot tell."""
     audio_level_db: np.ndarray | None = None
     """[N] dB re full scale, floor -100; None without an audio track."""
     unseen_s: tuple[Unseen, ...] | None = ()
@@ -90,6 +98,7 @@ class Analysis:
             **dict.fromkeys(("scores", "alignment_scores", "saliency", "windowed_saliency", "audio_level_db"), (n,)),
             **dict.fromkeys(("class_probs", "similarity"), (n, c)),
             **dict.fromkeys(("clip_embeddings", "fused_embeddings"), (n, None)),
+            "normal_similarity": (c, 2),
             "top_classes": (len(self.timeline.windows()), None),
             "saliency_peaks": (None,),
             "saliency_windows_s": (len(self.saliency_peaks), 2),
@@ -109,6 +118,16 @@ class Analysis:
         """For other processes; the read-only groups do not pickle by themselves, and are checked anew on arrival."""
         values = (getattr(self, f.name) for f in fields(self))
         return Analysis, tuple(dict(v) if isinstance(v, MappingProxyType) else v for v in values)
+
+    @property
+    def unlike_training(self) -> str:
+        """That the footage is unlike that of the training, in words for people; empty where it is not known to be."""
+        if self.unfamiliarity is None or self.unfamiliarity <= 1:
+            return ""
+        return (
+            "the footage lies outside of what the model was measured on "
+            f"({self.unfamiliarity:.1f} times the limit), so its scores say less here"
+        )
 
     @property
     def n_snippets(self) -> int:

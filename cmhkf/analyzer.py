@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -32,6 +33,7 @@ from cmhkf.settings import picked
 from cmhkf.timeline import GRID_RATE, SNIPPET_FRAMES, WINDOW_SNIPPETS, Grid, Timeline, split_windows
 
 EMBEDDING_DIM = 512
+NORMAL = "normal_footage"  # of a checkpoint's metrics: {"similarity": [[median, 99.9 %]] * C, "saliency": 99.9 %}
 
 
 def load(spec: str = "demo", *, device: str = "auto", grid: Grid = "24fps") -> Analyzer:
@@ -116,6 +118,12 @@ class Analyzer:
         stated = str(self.checkpoint.metrics.get("calibration", ""))
         return "; ".join(text for text in (stated, self.checkpoint.optimistic) if text)
 
+    def _normal(self) -> dict[str, Any]:
+        """What normal footage looks like to the model, as its checkpoint states it."""
+        if not (self.checkpoint and (stated := self.checkpoint.metrics.get(NORMAL))):
+            return {}
+        return {"normal_similarity": np.array(stated["similarity"]), "normal_saliency": stated["saliency"]}
+
     def _calibration_for(self, name: str) -> str:
         """The same, and whether the model has learned from a clip of this name."""
         if not (self.checkpoint and learned_from(self.checkpoint, [name])):
@@ -191,6 +199,13 @@ class Analyzer:
         without_audio = self.encoders.cue_score(rows, sights)
         return replace(scored, scores=everything, modality_scores={"without_audio": without_audio})
 
+    def _unfamiliarity(self, rows: np.ndarray | FileRows) -> float | None:
+        familiar = getattr(self.model, "familiar", None)
+        if familiar is None:
+            return None
+        sums = [rows[window].sum(axis=0, dtype=np.float64) for window in split_windows(len(rows))]
+        return familiar.distance(np.sum(sums, axis=0) / len(rows))
+
     def _used(self, features: Features) -> str:
         """The modalities that took part in this clip's scores."""
         has_audio = features.audio is not None and self.config.listens
@@ -222,12 +237,14 @@ class Analyzer:
             device=self.encoders.video.device,
             elapsed_s=time.perf_counter() - begun,
             **vars(scored),
+            **self._normal(),
             **picked(self, "classes", "model_id", "recipe_hash", "trained", "score_source"),
             **picked(features, "clip", "cues", "audio_level_db"),
             saliency_windows_s=windows_s(line, scored.saliency_peaks, max(self.config.afae.w, 0)),
             clip_embeddings=embeddings,
             calibration=self._calibration_for(features.clip.name),
             least_share=self.config.least_share,
+            unfamiliarity=self._unfamiliarity(features.video),
             unseen_s=features.unseen,
             declared_duration_s=features.clip.declared_duration_s,
         )

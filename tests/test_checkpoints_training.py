@@ -9,6 +9,7 @@ import torch
 
 from checkpoints.train_demo import operating_point, write_cameras
 from checkpoints.training import teacher as teaching
+from checkpoints.training.density import fit_density, normal_footage, to_others
 from checkpoints.training.footage import (
     CLASSES,
     CRASHES,
@@ -177,6 +178,41 @@ def test_a_probe_names_held_out_classes_and_says_what_is_clear():
     weight, bias = naming.probe
     assert (weight.shape, bias.shape) == ((VIDEO_DIM, len(CLASSES) - 1), (len(CLASSES) - 1,))
     assert {CLASSES[1 + i] for i in np.flatnonzero(bias > -10)} == {CLASSES[i] for i in (1, 3, 5)}  # those with videos
+
+
+def test_footage_unlike_all_of_the_training_lies_outside():
+    """Of two kinds of footage, one camera of either is nearer to its own kind than the limit; a third kind is not."""
+
+    def seen(kind, i):
+        made = video(f"{kind} {i}", UCF)
+        made.rows.video[:] = made.rows.video * 0.1 + {"street": 0, "shop": 2, "film": -3}[kind]
+        return made
+
+    videos = [seen(kind, i) for kind in ("street", "shop") for i in range(20)]
+    density = fit_density(videos)
+    model = with_projection(build_model(MODEL), Linear(np.zeros((VIDEO_DIM, 32)), np.zeros(32)), density=density)
+    assert model.config.known_clips == 40
+    like, unlike = (model.familiar.distance(seen(kind, "new").rows.video.mean(axis=0)) for kind in ("shop", "film"))
+    assert like < 1.2
+    assert unlike > 3
+    assert to_others(density.clips, np.array([v.group for v in videos])).max() <= 1.5 * density.limit
+    alone = np.array(["one camera"] * 39 + ["another"])
+    assert np.isfinite(to_others(density.clips, alone)).all()
+
+
+def test_what_is_normal_is_taken_from_normal_footage_alone():
+    texts = np.eye(len(CLASSES), 384, dtype=np.float32)
+    videos = footage()
+    found = normal_footage(videos, texts)
+    low, high = np.array(found["similarity"]).T
+    assert (low < high).all()
+    rows = np.concatenate([v.rows.semantic for v in videos if not v.abnormal])
+    cosine = rows[:, 1] / np.linalg.norm(rows, axis=1)
+    assert low[1] == pytest.approx(np.median(cosine), abs=1e-3)
+    for v in videos:
+        if v.abnormal:
+            v.rows.semantic[:] = 1
+    assert normal_footage(videos, texts) == found
 
 
 def test_the_least_share_is_the_lowest_from_which_three_names_in_four_are_right():

@@ -19,6 +19,7 @@ from cmhkf.encoders.demo.minilm import WIDTH
 from cmhkf.encoders.demo.video import VIDEO_DIM
 from cmhkf.model.build import Model, build_model
 from cmhkf.model.config import ModelConfig, TemporalConfig
+from cmhkf.model.familiar import Density
 from cmhkf.model.run import predict
 from cmhkf.model.texts import FixedTexts
 from cmhkf.training.batches import Sample, SampleList, shape_rows
@@ -89,16 +90,23 @@ def with_projection(
     operating_logit: float = 0.0,
     probe: Linear | None = None,
     least_share: float = 0.0,
+    density: Density | None = None,
 ) -> Model:
     """The same model on whole rows [N, D_v]: the projection becomes its first layer.
 
-    `operating_logit` is the logit that it is to score 0.5; `probe` names classes, unclear ones below `least_share`.
+    `operating_logit` is the logit that it is to score 0.5; `probe` names classes, unclear ones below `least_share`;
+    `density` tells unlike footage.
     """
     config = replace(model.config, video_dim=VIDEO_DIM, operating_logit=operating_logit)
-    whole = build_model(replace(config, class_probe=probe is not None, least_share=least_share))
+    known_clips = 0 if density is None else len(density.clips)
+    whole = build_model(
+        replace(config, class_probe=probe is not None, least_share=least_share, known_clips=known_clips)
+    )
     layers = {"video_in": project} | ({"probe": probe} if probe else {})
     state = model.state_dict()
     for name, layer in layers.items():
         state |= {f"{name}.weight": torch.from_numpy(layer.weight.T.copy()), f"{name}.bias": torch.tensor(layer.bias)}
+    if density:
+        state |= {f"familiar.{name}": torch.tensor(value) for name, value in density._asdict().items()}
     whole.load_state_dict(state)
     return whole.eval()
