@@ -144,7 +144,7 @@ def test_the_projection_becomes_the_first_layer():
     )
 
 
-def test_alarms_are_runs_of_snippets_and_a_gap_of_one_joins_two():
+def test_alarms_are_the_segments_that_the_page_would_cut():
     curve = np.zeros(5400)
     curve[[10, 12, 1000]] = 3, 2, 1
     assert [count_alarms([curve], t) for t in (3, 2, 1, 0.5)] == [1, 1, 2, 2]
