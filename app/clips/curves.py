@@ -13,7 +13,7 @@ from cmhkf.segments import EXIT_MARGIN, NEAR_MISS_MARGIN
 from cmhkf.timeline import SNIPPET_FRAMES, Timeline
 
 MOST_STEPS = 8  # for a snippet, on average
-VERSION = 3  # in the file's name: a newer page never draws an older file
+VERSION = 4  # in the file's name: a newer page never draws an older file
 
 
 def timeline_curves(analysis: Analysis) -> dict[str, Any]:
@@ -24,9 +24,10 @@ def timeline_curves(analysis: Analysis) -> dict[str, Any]:
     `snippet_ratio` is the length of a snippet as a fraction of seconds.
 
     `similarity` and `probs` are [C][N], one row per class; `chosen` holds the class indices CVKA picked in any window;
+    `normal_similarity` [C][2] and `normal_saliency` are the scales of these lanes, None where the model has none;
     `level_db` is None without an audio track.
     """
-    level, line = analysis.audio_level_db, analysis.timeline
+    level, line, normal = analysis.audio_level_db, analysis.timeline, analysis.normal_similarity
     at, step = _even(line)
     return {
         "snippet_s": float(step),
@@ -36,6 +37,8 @@ def timeline_curves(analysis: Analysis) -> dict[str, Any]:
         "scores": short(analysis.scores[at]),
         "alignment": short(analysis.alignment_scores[at]),
         "similarity": [short(row) for row in analysis.similarity[at].T],
+        "normal_similarity": None if normal is None else [short(row) for row in normal],
+        "normal_saliency": analysis.normal_saliency,
         "probs": [short(row) for row in analysis.class_probs[at].T],
         "least_share": analysis.least_share,
         "chosen": sorted({int(i) for i in analysis.top_classes.ravel()}),

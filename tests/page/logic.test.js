@@ -10,7 +10,7 @@ import { decades, flaggedWithin, histogram, sideBySide } from '../../app/static/
 import { cutHere, reviewHere, markName } from '../../app/static/review/cut.js';
 import { fitsFilter, inside, sortedSegments } from '../../app/static/review/segment_order.js';
 import { listen, reset, select, setCut, state, tell, USUAL_CUT } from '../../app/static/state.js';
-import { layLanes, timeTicks } from '../../app/static/timeline/lanes.js';
+import { heatAlpha, layLanes, saliencyTop, similarityScale, timeTicks } from '../../app/static/timeline/lanes.js';
 
 const tables = JSON.parse(readFileSync(process.env.CMHKF_TABLES, 'utf8'));
 const near = (a, b, tolerance, what) => {
@@ -48,6 +48,17 @@ test('an unclear name is told with the next one until a person has decided', () 
   assert.equal(markName(unsure, { ...mark, revision: 1 }), 'a');
   assert.equal(markName(unsure, { ...mark, label: 'b' }), 'b');
   assert.equal(markName(null, mark), 'a');
+});
+
+test('lanes are scaled by normal footage, and else by the clip, which a quiet one cannot make dark', () => {
+  const quiet = { similarity: [[0.1, 0.12], [0.2, 0.21]], scores: [0.05, 0.9], normal_similarity: null }; // prettier-ignore
+  assert.deepEqual(similarityScale(quiet), [[0.1, 0.21], [0.1, 0.21]]); // prettier-ignore
+  assert.equal(heatAlpha(quiet, 0), 1);
+  const known = { ...quiet, normal_similarity: [[0.1, 0.3], [0.15, 0.4]] }; // prettier-ignore
+  assert.deepEqual(similarityScale(known), known.normal_similarity);
+  assert.deepEqual([heatAlpha(known, 0) < 0.4, heatAlpha(known, 1)], [true, 1]);
+  const salient = { saliency: [1, 2], windowed: [1, 2], normal_saliency: null };
+  assert.deepEqual([saliencyTop(salient), saliencyTop({ ...salient, normal_saliency: 4 })], [2.16, 6]);
 });
 
 test('decided marks leave of the segments what Python leaves', () => {

@@ -1,9 +1,10 @@
 // The class map of the whole clip, one column per snippet, in pieces that a canvas can hold.
-import { extent } from './lanes.js';
+import { clamp } from '../lib/format.js';
+import { heatAlpha, similarityScale } from './lanes.js';
 
 const HEAT_PIECE = 8192;
 
-// 256 tints from the least to the greatest similarity, as pixels.
+// 256 tints from palest to darkest, as pixels.
 function makeTints(ink) {
   const ramp = new OffscreenCanvas(256, 1).getContext('2d');
   const shade = ramp.createLinearGradient(0, 0, 256, 0);
@@ -14,7 +15,7 @@ function makeTints(ink) {
 }
 
 export function makeHeat(curves, height, ink) {
-  const [low, high] = extent(curves.similarity);
+  const scale = similarityScale(curves);
   const tints = makeTints(ink);
   const rowPx = height / curves.classes.length;
   const pieces = [];
@@ -29,9 +30,12 @@ export function makeHeat(curves, height, ink) {
         pixels.copyWithin(start, start - width, start);
         continue;
       }
-      const values = curves.similarity[of];
-      for (let i = 0; i < width; i++)
-        pixels[start + i] = tints[Math.round((255 * (values[first + i] - low)) / (high - low || 1))];
+      const [values, [low, high]] = [curves.similarity[of], scale[of]];
+      for (let i = 0; i < width; i++) {
+        const share = clamp((values[first + i] - low) / (high - low || 1), 0, 1);
+        const alpha = Math.round(255 * heatAlpha(curves, first + i));
+        pixels[start + i] = (tints[Math.round(255 * share)] & 0xffffff) | (alpha << 24);
+      }
     }
     piece.getContext('2d').putImageData(image, 0, 0);
     pieces.push({ piece, first, width });

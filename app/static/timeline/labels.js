@@ -4,7 +4,7 @@ import { signed } from '../lib/format.js';
 import { element } from '../lib/host.js';
 import { recall, remember } from '../lib/memory.js';
 import { lostSense } from '../lib/unseen.js';
-import { extent, LEVEL_FLOOR_DB, SCORE_TOP, STRIP_PX } from './lanes.js';
+import { LEVEL_FLOOR_DB, SCORE_TOP, similarityScale, STRIP_PX } from './lanes.js';
 
 const FILM_HINT = 'One of each snippet, or of every few; the frame at the pointer is enlarged.';
 const SCORE_HINT = 'Solid: the score that the threshold cuts. Dotted: 1 − P(normal) of the alignment branch.';
@@ -70,14 +70,19 @@ export function writeLabels(curves, lanes, scoreName, more) {
   if (held) find('.rv-fold[data-lane=' + held + ']').focus();
 }
 
+function heatWords(curves) {
+  if (curves.normal_similarity) return 'dark: as 1 in 1,000 of normal footage; faint where the score is low';
+  const [low, high] = similarityScale(curves)[0];
+  return signed(low) + ' to ' + signed(high) + ', the extremes of this clip';
+}
+
 export function writeLegend(curves, scoreName) {
-  const [low, high] = extent(curves.similarity);
   const entries = [
     ['score-line', scoreName],
     ['alignment-line', '1 − P(normal)'],
     ['flag-box', '', 'rv-flag-words'],
     ['miss-box', 'near miss'],
-    ['heat-box', 'class similarity ' + signed(low) + ' to ' + signed(high)],
+    ['heat-box', 'class similarity, ' + heatWords(curves)],
     ['peak-mark', 'saliency peak and window'],
   ];
   if (curves.growing) entries.splice(1, 0, ['provisional-line', 'provisional']);

@@ -55,8 +55,32 @@ export function extent(rows) {
   return [low, high];
 }
 
-/** @param {{ saliency: number[], windowed: number[] }} curves */
-export const saliencyTop = (curves) => Math.max(2, 1.08 * extent([curves.saliency, curves.windowed])[1]);
+/**
+ * @typedef {{ similarity: number[][], normal_similarity: [number, number][] | null, scores: number[] }} Similar
+ * @typedef {{ saliency: number[], windowed: number[], normal_saliency: number | null }} Salient
+ */
+
+/**
+ * The similarities of each class that are drawn palest and darkest: what is usual and what is rare on normal footage,
+ * and where nobody measured that, the clip's own extremes.
+ * @param {Similar} curves @returns {[low: number, high: number][]}
+ */
+export function similarityScale({ similarity, normal_similarity }) {
+  if (normal_similarity) return normal_similarity;
+  const extremes = extent(similarity);
+  return similarity.map(() => extremes);
+}
+
+/**
+ * How much of a snippet's tints is seen, 0 to 1: where the score is low they say little.
+ * @param {Similar} curves @param {number} i
+ */
+export const heatAlpha = ({ scores, normal_similarity }, i) =>
+  normal_similarity ? clamp(0.25 + 1.5 * scores[i], 0, 1) : 1;
+
+/** The saliency at the top of its lane. @param {Salient} curves */
+export const saliencyTop = ({ saliency, windowed, normal_saliency }) =>
+  normal_saliency ? Math.max(2, 1.5 * normal_saliency) : Math.max(2, 1.08 * extent([saliency, windowed])[1]);
 
 /** Round times, about 90 px apart. @param {[from: number, to: number]} view @param {number} width */
 export function timeTicks([from, to], width) {

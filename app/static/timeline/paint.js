@@ -3,7 +3,7 @@
 import { onlyAudio } from '../lib/unseen.js';
 import { growingLine, paintGrowth } from './growth.js';
 import { makeHeat, paintHeat } from './heat.js';
-import { AXIS_PX, LEVEL_FLOOR_DB, RIGHT_PX, saliencyTop, SCORE_TOP, timeTicks } from './lanes.js';
+import { AXIS_PX, heatAlpha, LEVEL_FLOOR_DB, RIGHT_PX, saliencyTop, SCORE_TOP, snippetAt, timeTicks } from './lanes.js';
 import { makePen } from './pen.js';
 
 const INKS = [
@@ -48,18 +48,21 @@ export function makePainter(canvas, colour) {
     const { curves } = scene;
     rules(lane, [0, 1 / most]);
     bands(curves.windows_s, lane, ink.window);
-    line(curves.saliency, lane, (value) => value / most, { style: ink.axis, width: 1 });
-    curve(curves.windowed, lane, (value) => value / most, { style: ink.saliency, width: 1.8 });
+    const share = (value) => Math.min(1, value / most);
+    line(curves.saliency, lane, share, { style: ink.axis, width: 1 });
+    curve(curves.windowed, lane, share, { style: ink.saliency, width: 1.8 });
     pen.fillStyle = ink.saliency;
-    pen.beginPath();
     for (const peak of curves.peaks_s) {
       const at = x(peak);
       if (at < -5 || at > scene.width + 5) continue;
+      pen.globalAlpha = heatAlpha(curves, snippetAt(curves, peak));
+      pen.beginPath();
       pen.moveTo(at - 4.5, lane.top);
       pen.lineTo(at + 4.5, lane.top);
       pen.lineTo(at, lane.top + 7);
+      pen.fill();
     }
-    pen.fill();
+    pen.globalAlpha = 1;
   }
 
   function paintAudio(lane) {

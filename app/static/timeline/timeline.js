@@ -42,6 +42,7 @@ export function makeTimeline({ video, now, onSeek, isShown }) {
     toPx: axis.toPx,
     left,
     frameAt: previews.frameAt,
+    lanesOf: () => lanes,
     linesAt: (time) => threshold.why(time, segments.segments),
     nameOf: () => scoreName,
   });
