@@ -21,17 +21,18 @@ const WORDS = {
   'drawing figures': 'Drawing figures',
   packing: 'Packing',
 };
-const REEL_SAID =
-  'A table beside the reel says what is where in it, and what was left out. It takes about as long as it plays.';
+const REEL_SAID = 'A table beside the reel says what is where in it, and what was left out.';
 // What the dialog may be about, beside the clip on screen
 const OF_ALL = {
   labels: {
+    request: 'export_labels',
     title: 'Export training labels',
     said:
       'The decisions on every reviewed clip, with the features they were made on. They adapt the model to your footage: ' +
       'python -m cmhkf train --finetune demo --labels FILE --out FOLDER',
   },
   reel: {
+    request: 'reel',
     title: 'Make a reel',
     said: 'Segments of all clips of the library, in order of the clips’ names, as one annotated MP4.',
   },
@@ -84,8 +85,8 @@ export function makeExport({ question, onTaken }) {
     const kinds = chosen();
     if (!kinds.length) return 'Choose at least one file.';
     const zipped = kinds.length > 1 || ['clips', 'reel', 'figures'].includes(kinds[0]);
-    const said = zipped ? 'You get one zip, with SHA-256 checksums of what is in it.' : '';
-    return kinds.includes('reel') ? said + ' ' + REEL_SAID : said;
+    const words = zipped ? 'You get one zip, with SHA-256 checksums of what is in it.' : '';
+    return kinds.includes('reel') ? words + ' ' + REEL_SAID : words;
   }
 
   function working(step) {
@@ -110,14 +111,10 @@ export function makeExport({ question, onTaken }) {
   async function begin() {
     const kinds = chosen();
     const wanted = { kinds, with_dismissed: form.elements.with_dismissed.checked };
-    if (kinds.includes('reel')) Object.assign(wanted, reel.wanted());
+    const withReel = ofAll === 'reel' || (!ofAll && kinds.includes('reel'));
+    if (withReel) Object.assign(wanted, reel.wanted());
     working({ total: null });
-    let step =
-      ofAll === 'labels'
-        ? await request('export_labels', question())
-        : ofAll === 'reel'
-          ? await request('reel', { ...question(), ...reel.wanted() })
-          : await request('export', { ...question(), ...wanted });
+    let step = await request(OF_ALL[ofAll]?.request ?? 'export', { ...question(), ...wanted });
     const mine = (job = step.job);
     if (!isOver(step)) {
       working(step);
