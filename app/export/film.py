@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from moviepy import CompositeVideoClip, ImageClip, VideoClip, VideoFileClip, afx, vfx
@@ -69,7 +70,9 @@ class Film:
             self._video = FFMPEG_VideoWriter(
                 self._picture, layout.size, self._rate, preset="veryfast", ffmpeg_params=encoding
             )
-            self._audio = with_audio and FFMPEG_AudioWriter(self._sound, AUDIO_HZ, codec="aac", bitrate="160k")
+            self._audio: FFMPEG_AudioWriter | None = None
+            if with_audio:
+                self._audio = FFMPEG_AudioWriter(self._sound, AUDIO_HZ, codec="aac", bitrate="160k")
 
     def add_card(self, pixels: np.ndarray, length_s: float) -> Iterator[None]:
         """Show a picture, uint8 [height, width, 3]; yields after each frame written. Raises MediaError."""
@@ -86,7 +89,8 @@ class Film:
 
         def composed(time_s: float) -> np.ndarray:
             frame = np.zeros((layout.size[1], layout.size[0], 3), np.uint8)
-            frame[y : y + height, x : x + width] = source.get_frame(time_s)
+            pixels: Any = source.get_frame(time_s)
+            frame[y : y + height, x : x + width] = pixels
             frame[layout.area_height :] = band.at(shot.start_s + time_s)
             return frame
 
@@ -137,7 +141,8 @@ class Film:
         inputs = ["-i", self._picture, *(["-i", self._sound] if self._audio else [])]
         output = ["-c", "copy", "-movflags", "+faststart", str(file)]
         with _explained():
-            subprocess_call([FFMPEG_BINARY, "-y", "-loglevel", "error", *inputs, *output], logger=None)
+            silent: Any = None
+            subprocess_call([FFMPEG_BINARY, "-y", "-loglevel", "error", *inputs, *output], logger=silent)
 
     def close(self) -> None:
         """Let go of everything that is open."""

@@ -41,7 +41,7 @@ class ReelChoice:
     spans: tuple[Span, ...] = ()
 
     @classmethod
-    def read(cls, values: Mapping[str, Any], spans: object = ()) -> ReelChoice:
+    def read(cls, values: Mapping[str, Any], spans: Any = ()) -> ReelChoice:
         """From a request, in which what it does not say is as usual; `spans` as [[clip, start_s, end_s], ...].
 
         Raises:
@@ -59,7 +59,7 @@ class ReelChoice:
         return cls(which, titles, context_s, most_s, found if which == "selected" else ())
 
 
-def _spans(value: object) -> tuple[Span, ...]:
+def _spans(value: Any) -> tuple[Span, ...]:
     each = value if isinstance(value, list | tuple) else [value]
     if any(not isinstance(span, list | tuple) or len(span) != 3 for span in each):
         raise ConfigError(f"spans is {shown(value)}; it must be a list of [clip, start_s, end_s]")

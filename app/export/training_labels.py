@@ -31,7 +31,7 @@ def write_training_labels(
     """
     now = datetime.now(timezone.utc).isoformat(timespec="seconds")
     analyses, videos = list[Analysis](), list[LabelledVideo]()
-    keys = (entry.analysis_id for entry in newest(workspace))
+    keys = (entry.analysis_id or "" for entry in newest(workspace))
     for key in [analysis_id] if analysis_id else keys:
         view = reviews.view(key, cut, reviewer)
         analysis = view.analysis
