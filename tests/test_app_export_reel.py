@@ -248,12 +248,13 @@ def test_what_cannot_be_read_is_left_out_and_named(numbered, tmp_path):
     assert not (tmp_path / "none.mp4").exists()
 
 
-def test_cancelling_ends_ffmpeg_and_leaves_nothing(numbered, tmp_path, monkeypatch):
+@pytest.mark.parametrize("n", [1, 20, 70])  # while a card is written before the footage, and in the footage
+def test_cancelling_ends_ffmpeg_and_leaves_nothing(numbered, tmp_path, monkeypatch, n):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     before = children()
     work = write_reel(shots_of(reviewed(numbered[0], SURE), CHOICE), CHOICE, tmp_path / "r.mp4")
     until(lambda: next(work).stage == "reel" and children() - before)
-    for _ in range(70):  # into the footage
+    for _ in range(n):
         next(work)
     work.close()
     assert list(tmp_path.iterdir()) == []

@@ -136,7 +136,7 @@ def test_decisions_leave_and_come_back_to_another_reviewer(browser, server, clip
     choose(page, "csv", "reel")
     file = export(page, tmp_path)
     with zipfile.ZipFile(file) as packed:
-        (table,) = (name for name in packed.namelist() if name.endswith(".csv"))
+        (table,) = (name for name in packed.namelist() if name.endswith("-review.csv"))
         (tmp_path / "t.csv").write_bytes(packed.read(table))
         assert any(name.endswith("-reel.mp4") for name in packed.namelist())
     (confirmed,) = (m for m in read_marks("t", (tmp_path / "t.csv").read_bytes()).marks if m.state == "confirmed")

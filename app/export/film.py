@@ -98,15 +98,19 @@ class Film:
         from_s, to_s = shot.segment_s  # fades lie outside the segment
         shown_s = shot.start_s + n_frames / self._rate
         before, after = (max(0, int(s * self._rate)) for s in (from_s - shot.start_s, shown_s - to_s))
-        return self._add(Scene(clip, n_frames, before, after, source))
+        yield from self._add(Scene(clip, n_frames, before, after, source))
 
     def _add(self, scene: Scene) -> Iterator[None]:
         fade = 0
         if held := self._held:
             fade = min(round(FADE_S * self._rate), held.after, scene.before)
-            yield from self._write(held.clip, self._begun, held.n_frames - fade)
-            if fade:
-                yield from self._write(self._faded(held, scene, fade / self._rate), 0, fade)
+            try:
+                yield from self._write(held.clip, self._begun, held.n_frames - fade)
+                if fade:
+                    yield from self._write(self._faded(held, scene, fade / self._rate), 0, fade)
+            except BaseException:
+                scene.close()
+                raise
             held.close()
         self._held, self._begun = scene, fade
         self.begins = self.n_frames - fade
