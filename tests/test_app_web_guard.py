@@ -299,7 +299,7 @@ def test_a_script_works_without_and_behind_a_proxy(tmp_path, kind, prefix, reque
         with pytest.raises(AppError, match="no analysis 'nope'"):
             client.predict("nope", 0.5, api_name="/segments")
         endpoints = client.view_api(return_format="dict")["named_endpoints"]
-        assert sorted(endpoints) == ["/analyze", "/export", "/library", "/segments"]
+        assert sorted(endpoints) == ["/analyze", "/export", "/library", "/reel", "/segments"]
         client.close()
     finally:
         if proxy:

@@ -136,7 +136,7 @@ def test_decisions_leave_and_come_back_to_another_reviewer(browser, server, clip
     choose(page, "csv", "reel")
     file = export(page, tmp_path)
     with zipfile.ZipFile(file) as packed:
-        (table,) = (name for name in packed.namelist() if name.endswith(".csv"))
+        (table,) = (name for name in packed.namelist() if name.endswith("-review.csv"))
         (tmp_path / "t.csv").write_bytes(packed.read(table))
         assert any(name.endswith("-reel.mp4") for name in packed.namelist())
     (confirmed,) = (m for m in read_marks("t", (tmp_path / "t.csv").read_bytes()).marks if m.state == "confirmed")
@@ -161,6 +161,41 @@ def test_decisions_leave_and_come_back_to_another_reviewer(browser, server, clip
 def untouched(tmp_path_factory):
     """A server on which nobody has decided anything."""
     yield from serving(tmp_path_factory.mktemp("untouched"))
+
+
+def test_a_reel_of_the_library_is_made_by_a_button_and_plays(browser, untouched, clips, tmp_path):
+    page = Watched(browser, untouched)
+    page.goto(untouched.url)
+    page.bring(clips["main"])
+    page.click(".rv-takeaway")
+    choose(page, "csv")
+    assert not page.is_visible(".rv-reel")
+    choose(page, "reel")
+    assert page.input_value(".rv-reel select") == "confirmed"
+    page.keyboard.press("Escape")
+    page.click(".rv-takereel")
+    assert not page.is_visible(".rv-export fieldset")
+    page.click(".rv-export button[type=submit]")
+    page.wait_for_selector(".rv-exportfailed:has-text('no segment is confirmed, so there is no reel')")
+    page.select_option(".rv-reel select", "flagged")
+    page.fill(".rv-reel [name=context_s]", "0.5")
+    page.click(".rv-export button[type=submit]")
+    page.click(".rv-export button:has-text('Cancel')")
+    page.wait_for_selector(".rv-exportsaid:has-text('Cancelled')")
+    file = export(page, tmp_path)
+    page.end()
+    with zipfile.ZipFile(file) as packed:
+        packed.extract("library-reel.mp4", tmp_path)
+        assert packed.read("library-reel.csv").decode().count("corridor.mp4") == 2
+    player = browser.new_page()
+    player.goto((tmp_path / "library-reel.mp4").as_uri())
+    player.wait_for_function("document.querySelector('video').readyState >= 2")
+    width, length_s, error = player.evaluate(
+        "(v => [v.videoWidth, v.duration, v.error])(document.querySelector('video'))"
+    )
+    assert (width, error) == (640, None)
+    assert length_s > 2 * 2.5
+    player.close()
 
 
 def test_decisions_on_all_clips_leave_as_training_labels(browser, untouched, clips, tmp_path):

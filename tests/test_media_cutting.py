@@ -11,9 +11,9 @@ from media_factory import click, click_time, constant, ffmpeg, probed, read_numb
 from cmhkf.errors import MediaError
 from cmhkf.media import sandbox
 from cmhkf.media.clip import cut_places, frame_times, probe, stream_audio
-from cmhkf.media.cutting import NOWHERE, Piece, cut_pieces, join_pieces, plan_piece
+from cmhkf.media.cutting import NOWHERE, Piece, cut_pieces, plan_piece
 from cmhkf.media.sandbox import MediaLimits
-from cmhkf.media.written import Written, checked
+from cmhkf.media.written import Written, checked, write_mp4s
 
 
 @pytest.fixture(scope="module")
@@ -117,20 +117,36 @@ def test_uneven_times_show_what_was_on_display(tmp_path):
     np.testing.assert_allclose(frame_times(probe(tmp_path / "p0.mp4")) * 24, [0, 17, 18], atol=0.05)
 
 
-def test_a_reel_joins_pieces_in_order_with_their_sound(with_keys, tmp_path):
-    pieces = [anew(with_keys, *span) for span in [(1.5, 2.0), (0.9, 1.1), (0.0, 0.25)]]
-    done = list(join_pieces(with_keys, pieces, tmp_path / "reel.mp4"))
-    assert (done, numbers(tmp_path / "reel.mp4")) == (sorted(done), [*range(36, 48), *range(22, 26), *range(6)])
-    sound = np.concatenate(list(stream_audio(probe(tmp_path / "reel.mp4"), 16_000)))
+def joined(clip, spans, path, **options):
+    """Write the spans of a clip as one file."""
+    return write_mp4s(clip, [(path, spans)], crf=12, **options)
+
+
+def test_spans_are_joined_in_order_with_their_sound(with_keys, tmp_path):
+    spans = [(1.5, 2.0), (22 / 24, 26 / 24), (0.0, 0.25)]
+    done = list(joined(with_keys, spans, tmp_path / "j.mp4"))
+    assert (done, numbers(tmp_path / "j.mp4")) == (sorted(done), [*range(36, 48), *range(22, 26), *range(6)])
+    sound = np.concatenate(list(stream_audio(probe(tmp_path / "j.mp4"), 16_000)))
     assert click_time(sound, 16_000) == pytest.approx(0.5 + 1 - 22 / 24, abs=0.03)
-    assert [p.name for p in tmp_path.iterdir()] == ["reel.mp4"]
+    assert [p.name for p in tmp_path.iterdir()] == ["j.mp4"]
+
+
+def test_a_constant_rate_shows_at_every_beat_what_the_clip_shows(tmp_path):
+    """The oracle looks each moment up in the list of times."""
+    times = [Fraction(t, 24) for t in (0, 1, 2, 12, 13, 30, 31, 32, 40)]
+    clip = probe(write_numbered(tmp_path / "vfr.mkv", times, last_s=Fraction(8, 24)))
+    for rate, start_s, n in ((25, 0.0, 50), (30, 0.31, 40), (10, 0.5, 15)):
+        list(joined(clip, [(start_s, start_s + n / rate)], tmp_path / "c.mp4", constant_rate=rate))
+        moments = [start_s + k / rate + 1e-6 for k in range(n)]
+        assert numbers(tmp_path / "c.mp4") == [sum(float(t) <= at for t in times) - 1 for at in moments]
+        assert probe(tmp_path / "c.mp4").native_rate == rate
 
 
 def test_sound_that_cannot_be_decoded_is_left_out(unreadable_sound, tmp_path):
     clip = probe(unreadable_sound)
     cut(clip, (0.5, 1.0), folder=tmp_path)
     assert numbers(tmp_path / "p0.mp4") == list(range(12, 24))
-    list(join_pieces(clip, [plan_piece(clip, 0.5, 1, places=NOWHERE)], tmp_path / "r.mp4"))
+    list(joined(clip, [(0.5, 1)], tmp_path / "r.mp4"))
     assert not probe(tmp_path / "r.mp4").has_audio
 
 
@@ -142,7 +158,7 @@ def test_failure_and_closing_leave_nothing(with_keys, tmp_path, monkeypatch):
             list(cut_pieces(with_keys, [(short, tmp_path / "p.mp4")]))
     for work in (
         cut_pieces(with_keys, [(piece, tmp_path / "p.mp4")]),
-        join_pieces(with_keys, [piece], tmp_path / "r.mp4"),
+        joined(with_keys, [(0.1, 1.9)], tmp_path / "r.mp4"),
     ):
         next(work)
         work.close()
@@ -160,8 +176,7 @@ def test_far_pieces_in_any_order_are_exact(tmp_path, suffix):
     ffmpeg("-i", frames, "-i", sound, "-c:v", "copy", "-c:a", "aac", path)
     clip = probe(path)
     spans = [(30.0, 31.0), (2.0, 2.5), (44.0, 45.0), (30.0, 31.0)]
-    pieces = [anew(clip, *span) for span in spans]
-    written = result(join_pieces(clip, pieces, tmp_path / "r.mp4"))
+    (written,) = result(joined(clip, spans, tmp_path / "r.mp4"))
     assert numbers(tmp_path / "r.mp4") == [*range(600, 620), *range(40, 50), *range(880, 900), *range(600, 620)]
     assert (written.frames, written.has_audio) == (70, True)
     sound = np.concatenate(list(stream_audio(probe(tmp_path / "r.mp4"), 16_000)))
@@ -175,8 +190,8 @@ def test_a_piece_beyond_the_end_is_an_error_that_names_it(with_keys, numbered_cl
     beyond = Piece(0, 96, 0.0, 4.0)
     with pytest.raises(MediaError, match=r"no piece from 0\.00 s to 4\.00 s could be cut: .*end too early"):
         list(cut_pieces(with_keys, [(beyond, tmp_path / "p.mp4")]))
-    with pytest.raises(MediaError, match=r"pieces could not be joined: its frames from 0\.00 s on end too early"):
-        list(join_pieces(with_keys, [beyond], tmp_path / "p.mp4"))
+    with pytest.raises(MediaError, match=r"its frames from 0\.00 s on end too early"):
+        list(joined(with_keys, [(0.0, 4.0)], tmp_path / "p.mp4"))
     assert list(tmp_path.iterdir()) == []
 
 

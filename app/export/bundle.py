@@ -16,13 +16,15 @@ import numpy as np
 from app.export.checks import ExportError, check_rows, check_text, check_zip
 from app.export.cue_files import edl_text, vtt_text
 from app.export.marks_file import csv_text, guarded_cell, json_text
+from app.export.reel import write_reel
 from app.export.report import report_html
 from app.export.reviewed import Reviewed, safe_stem
+from app.export.shots import ReelChoice, shots_of
 from app.review.marks import Mark
 from cmhkf import MediaError
 from cmhkf.figures.projection import Projection, projection_steps
 from cmhkf.media.clip import Clip, cut_places, frame_times
-from cmhkf.media.cutting import NOWHERE, Piece, cut_pieces, join_pieces, plan_piece
+from cmhkf.media.cutting import NOWHERE, Piece, cut_pieces, plan_piece
 from cmhkf.media.written import Written, stills
 from cmhkf.progress import Progress
 
@@ -39,8 +41,12 @@ Writing = Generator[Progress, None, Path]  # yields progress; returns the one fi
 T = TypeVar("T")
 
 
-def write_export(reviewed: Reviewed, kinds: Sequence[str], folder: Path, *, zipped: bool = False) -> Writing:
+def write_export(
+    reviewed: Reviewed, kinds: Sequence[str], folder: Path, *, zipped: bool = False, reel: ReelChoice | None = None
+) -> Writing:
     """Write what was chosen into `folder` and return the one file: itself when it is one, else a zip.
+
+    `reel` says what a reel is to show; without it, the confirmed segments.
 
     The clip must lie where `reviewed` says. Closing the iterator stops the work; what is unfinished is not in `folder`.
 
@@ -53,25 +59,31 @@ def write_export(reviewed: Reviewed, kinds: Sequence[str], folder: Path, *, zipp
         raise ExportError(f"there is no export {unknown[0]!r}; choose from {', '.join(KINDS)}")
     if not chosen:
         raise ExportError(f"nothing was chosen; choose from {', '.join(KINDS)}")
-    stem = safe_stem(reviewed.analysis.clip.name) + "-review"
+    stem, choice = safe_stem(reviewed.analysis.clip.name) + "-review", reel or ReelChoice()
     with TemporaryDirectory() as work:
         inside = Path(work)
         for kind in chosen:
-            yield from _write(kind, reviewed, stem, inside)
-        files = sorted(path for path in inside.rglob("*") if path.is_file())
-        if len(files) == 1 and not zipped:
-            return Path(shutil.move(files[0], folder / files[0].name))
-        packed = inside / f"{stem}.zip"
-        for n, _ in enumerate(_pack(files, inside, packed)):
-            yield Progress("packing", n, len(files))
-        return Path(shutil.move(packed, folder / packed.name))
+            if kind == "reel":
+                yield from write_reel(shots_of(reviewed, choice), choice, inside / f"{stem}-reel.mp4")
+            else:
+                yield from _write(kind, reviewed, stem, inside)
+        return (yield from packed(inside, stem, folder, zipped=zipped))
+
+
+def packed(inside: Path, stem: str, folder: Path, *, zipped: bool) -> Writing:
+    """Move what lies `inside` into `folder`: the one file that it is, else a zip called `stem`; returns that file."""
+    files = sorted(path for path in inside.rglob("*") if path.is_file())
+    if len(files) == 1 and not zipped:
+        return Path(shutil.move(files[0], folder / files[0].name))
+    archive = inside / f"{stem}.zip"
+    for n, _ in enumerate(_pack(files, inside, archive)):
+        yield Progress("packing", n, len(files))
+    return Path(shutil.move(archive, folder / archive.name))
 
 
 def _write(kind: str, reviewed: Reviewed, stem: str, folder: Path) -> Generator[Progress]:
     if kind == "clips":
         yield from _write_clips(reviewed, folder / "clips")
-    elif kind == "reel":
-        yield from _write_reel(reviewed, folder / f"{stem}-reel.mp4")
     elif kind == "figures":
         yield from _write_figures(reviewed, folder / "figures")
     else:
@@ -121,15 +133,6 @@ def _write_clips(reviewed: Reviewed, folder: Path) -> Generator[Progress]:
             text = [guarded_cell(cell) for cell in (name, mark.id, mark.label, mark.state)]
             writer.writerow([*text, mark.start_s, mark.end_s, piece.start_s, piece.end_s, _how(made)])
     check_rows(table, len(marks))
-
-
-def _write_reel(reviewed: Reviewed, file: Path) -> Generator[Progress]:
-    """The confirmed marks, one after the other."""
-    confirmed = [mark for mark in reviewed.marks if mark.state == "confirmed"]
-    if not confirmed:
-        raise ExportError("no segment is confirmed, so there is no reel; confirm one, or leave the reel out")
-    pieces = _pieces(reviewed, confirmed, NOWHERE)
-    yield from _steps("reel", join_pieces(reviewed.analysis.clip, pieces, file), pieces)
 
 
 def _write_figures(reviewed: Reviewed, folder: Path) -> Generator[Progress]:

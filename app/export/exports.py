@@ -3,21 +3,25 @@
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from app.clips.jobs import Job, JobQueue
 from app.clips.truths import TruthStore
 from app.clips.workspace import Cut, Workspace
-from app.export.bundle import PAPERS, ExportError, Writing, write_export
+from app.export.bundle import PAPERS, ExportError, Writing, packed, write_export
 from app.export.marks_file import MarksFile
-from app.export.reviewed import Reviewed
-from app.export.training_labels import write_training_labels
+from app.export.reel import write_reel
+from app.export.reviewed import Reviewed, safe_stem
+from app.export.shots import ReelChoice, Shot, shots_of
+from app.export.training_labels import newest, write_training_labels
 from app.review.reviews import Reviews, View
 from app.review.rules import admitted
+from cmhkf import CmhkfError
 from cmhkf.progress import Progress
 
 LABELS = "labels"
@@ -54,14 +58,56 @@ class Exports:
             truth and tuple(truth.segments),
         )
 
-    def begin(self, reviewed: Reviewed, kinds: Sequence[str]) -> Job:
+    def begin(self, reviewed: Reviewed, kinds: Sequence[str], reel: ReelChoice | None = None) -> Job:
         """Begin to write what was chosen."""
-        write = partial(write_export, reviewed, kinds, zipped=len(kinds) > 1)
+        write = partial(write_export, reviewed, kinds, zipped=len(kinds) > 1, reel=reel)
         return self._submit(self._queue, write, [reviewed.analysis.clip.sha256])
 
     def begin_labels(self, cut: Cut) -> Job:
         """Begin to write the training labels of every reviewed clip, as whoever decided last sees each."""
         return self._submit(self._queue, self._labels("", cut), self._analysed())
+
+    def begin_reel(self, choice: ReelChoice, cut: Cut, reviewer: str = "", analysis_id: str = "") -> Job:
+        """Begin to write a reel of one analysis, of the spans that were selected, or else of the library.
+
+        Raises ExportError, NotFoundError.
+        """
+        if analysis_id:
+            clips = [self._workspace.analysis(analysis_id).clip.sha256]
+        elif choice.which == "whole":
+            raise ExportError("a reel of whole clips would be as long as all of them; open a clip and choose it there")
+        else:
+            clips = [*dict.fromkeys(sha256 for sha256, _, _ in choice.spans)] or self._analysed()
+        return self._submit(self._queue, partial(self._reel, choice, cut, reviewer, analysis_id), clips)
+
+    def _reel(self, choice: ReelChoice, cut: Cut, reviewer: str, analysis_id: str, folder: Path) -> Writing:
+        shots, faults = list[Shot](), list[tuple[str, str]]()
+        stem = "library"
+        if analysis_id:
+            reviewed = self.reviewed(analysis_id, cut, reviewer)
+            shots, stem = shots_of(reviewed, choice), safe_stem(reviewed.analysis.clip.name)
+        for name, key, part in [] if analysis_id else self._parts(choice):
+            yield Progress("reading decisions", len(shots), 0)
+            try:
+                if not key:
+                    raise ExportError("it is not analysed; analyse it first")
+                shots += shots_of(self.reviewed(key, cut, reviewer), part)
+            except CmhkfError as error:
+                faults.append((name, str(error)))
+        with TemporaryDirectory() as work:
+            inside = Path(work)
+            yield from write_reel(shots, choice, inside / f"{stem}-reel.mp4", faults=faults)
+            return (yield from packed(inside, f"{stem}-reel", folder, zipped=True))
+
+    def _parts(self, choice: ReelChoice) -> Iterator[tuple[str, str, ReelChoice]]:
+        """Names of clips, ids of their newest analyses, and what is wanted of each: spans as given, else by name."""
+        entries = {entry.clip.sha256: entry for entry in newest(self._workspace)}
+        for sha256, start_s, end_s in choice.spans:
+            name, key = self._store.clip(sha256).name, entries[sha256].analysis_id if sha256 in entries else ""
+            yield name, key or "", replace(choice, spans=((sha256, start_s, end_s),))
+        for entry in [] if choice.spans else sorted(entries.values(), key=lambda entry: entry.clip.name):
+            if choice.which != "confirmed" or self._reviews.log.progress_of(entry.clip.sha256):
+                yield entry.clip.name, entry.analysis_id or "", choice
 
     def file(self, analysis_id: str, form: str, cut: Cut, reviewer: str = "") -> Path:
         """Write one of FORMATS now; labels without an analysis are those of all clips.

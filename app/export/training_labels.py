@@ -6,6 +6,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from app.clips.store import Entry
 from app.clips.workspace import Cut, Workspace
 from app.export.bundle import ExportError, Writing
 from app.export.reviewed import safe_stem
@@ -30,7 +31,8 @@ def write_training_labels(
     """
     now = datetime.now(timezone.utc).isoformat(timespec="seconds")
     analyses, videos = list[Analysis](), list[LabelledVideo]()
-    for key in [analysis_id] if analysis_id else _newest(workspace):
+    keys = (entry.analysis_id or "" for entry in newest(workspace))
+    for key in [analysis_id] if analysis_id else keys:
         view = reviews.view(key, cut, reviewer)
         analysis = view.analysis
         yield Progress("reading decisions", len(videos), 0)
@@ -52,13 +54,13 @@ def write_training_labels(
         return Path(shutil.move(made, folder / made.name))
 
 
-def _newest(workspace: Workspace) -> Iterator[str]:
-    """The newest analysis of each clip."""
+def newest(workspace: Workspace) -> Iterator[Entry]:
+    """Each clip with its newest analysis; those without one are left out."""
     seen: set[str] = set()
     for entry in workspace.store.library():
         if entry.analysis_id and entry.clip.sha256 not in seen:
             seen.add(entry.clip.sha256)
-            yield entry.analysis_id
+            yield entry
 
 
 def _labelled(analysis: Analysis, marks: list[Mark]) -> LabelledVideo:

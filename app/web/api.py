@@ -1,4 +1,4 @@
-"""The public API, for scripts: /analyze, /segments, /export and /library."""
+"""The public API, for scripts: /analyze, /segments, /export, /reel and /library."""
 
 import time
 from collections.abc import Iterator
@@ -9,6 +9,7 @@ import gradio as gr
 from gradio.events import api
 
 from app.clips.workspace import Cut
+from app.export.shots import ReelChoice
 from app.web.answers import Json, analysis_json, entry_json, growing_json, segments_json
 from app.web.calls import Arguments, explained
 from app.web.page import Page
@@ -83,6 +84,33 @@ class Api:
         with explained():
             return str(self._page.exports.file(analysis_id, form, _cut(threshold), reviewer))
 
+    def reel(
+        self,
+        analysis_id: str,
+        which: str,
+        titles: bool,
+        context_s: float,
+        most_s: float,
+        spans: Any,
+        threshold: float,
+        reviewer: str,
+    ) -> Iterator[Any]:
+        """Write a reel of one analysis, or with an empty id of the library, or of [[clip, start_s, end_s], ...], and
+        give its file; giving up on the answer stops the work."""
+        job = None
+        try:
+            with explained():
+                values = {"which": which, "titles": titles, "context_s": context_s, "most_s": most_s}
+                choice = ReelChoice.read(values, spans or [])
+                job = self._page.exports.begin_reel(choice, _cut(threshold), reviewer, analysis_id)
+                while not job.over:
+                    yield gr.skip()
+                    time.sleep(POLL_S)
+                yield str(job.wait())
+        finally:
+            if job and not job.over:
+                self._workspace.cancel(job.id)
+
     def register(self) -> None:
         """Add the listeners to the page that is being built."""
         settings = self._workspace.settings
@@ -105,6 +133,19 @@ class Api:
         gr.Button(visible=False).click(
             self.export, [*texts, threshold, reviewer], file, api_name="export", concurrency_limit=2
         )
+        usual = ReelChoice()
+        wanted = [
+            gr.Textbox("", visible=False, label="analysis_id"),
+            gr.Textbox(usual.which, visible=False, label="which"),
+            gr.Checkbox(usual.titles, visible=False, label="titles"),
+            gr.Number(usual.context_s, visible=False, label="context_s"),
+            gr.Number(usual.most_s, visible=False, label="most_s"),
+            gr.JSON([], visible=False, label="spans"),
+            gr.Number(0.5, visible=False, label="threshold"),
+            gr.Textbox("", visible=False, label="reviewer"),
+        ]
+        reel = gr.File(visible=False, label="file")
+        gr.Button(visible=False).click(self.reel, wanted, reel, api_name="reel", concurrency_limit=2)
 
 
 def _curve(analysis: Analysis) -> Json:

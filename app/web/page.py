@@ -14,6 +14,7 @@ from app.explain.maps import Maps
 from app.explain.quality import quality_of
 from app.export.exports import Exports
 from app.export.marks_file import MarksFile, read_marks
+from app.export.shots import ReelChoice
 from app.library import Library
 from app.review.budget import budgeted
 from app.review.marks import ReviewError
@@ -83,6 +84,7 @@ class Page:
             "map": self.map,
             "quality": self.quality,
             "export": self.export,
+            "reel": self.reel,
             "export_labels": lambda data: _status(self.exports.begin_labels(data.cut)),
             "import_preview": lambda data: answers.marks_file_json(_marks_file(data), self._analysis(data)),
             "import_marks": self.import_marks,
@@ -259,11 +261,17 @@ class Page:
     def export(self, data: Arguments) -> Json:
         """{analysis_id, threshold, min_length_s, merge_gap_s, reviewer, kinds, with_dismissed} -> a job.
 
-        Its result is the file's address."""
+        Its result is the file's address. With a reel among the kinds also what `reel` takes."""
         reviewed = self.exports.reviewed(
             data.text("analysis_id"), data.cut, data.text("reviewer"), with_dismissed=bool(data["with_dismissed"])
         )
-        return _status(self.exports.begin(reviewed, [str(kind) for kind in data["kinds"]]))
+        kinds = [str(kind) for kind in data["kinds"]]
+        return _status(self.exports.begin(reviewed, kinds, _reel_choice(data) if "reel" in kinds else None))
+
+    def reel(self, data: Arguments) -> Json:
+        """{threshold, min_length_s, merge_gap_s, reviewer, which, titles, context_s, most_s} and, of what was selected,
+        {clips, starts_s, ends_s}, lists of one length -> a job, likewise: a reel of the library or the selection."""
+        return _status(self.exports.begin_reel(_reel_choice(data), data.cut, data.text("reviewer")))
 
     def import_marks(self, data: Arguments) -> Json:
         """{analysis_id, reviewer, threshold, min_length_s, merge_gap_s, name, text} -> {n}: how many marks were new or
@@ -287,6 +295,13 @@ def _request_of(data: Arguments) -> tuple[int, str]:
 
 def _segment(data: Arguments) -> tuple[str, float, float]:
     return data.text("analysis_id"), data.number("start_s"), data.number("end_s")
+
+
+def _reel_choice(data: Arguments) -> ReelChoice:
+    lists = [data.get(name, []) for name in ("clips", "starts_s", "ends_s")]
+    if not all(isinstance(each, list) for each in lists) or len({len(each) for each in lists}) != 1:
+        raise ConfigError("clips, starts_s and ends_s must be lists of one length; reload the page, which sends them")
+    return ReelChoice.read(data, list(zip(*lists, strict=True)))
 
 
 def _marks_file(data: Arguments) -> MarksFile:

@@ -1,4 +1,4 @@
-"""Pieces of a clip as files of their own: one per segment, several joined to a reel, and single stills.
+"""Pieces of a clip as files of their own, one per segment.
 
 A piece is copied as it is where the file can be cut there without decoding and the copy was seen to show the same;
 otherwise it is decoded, cut to the frame and encoded anew. Times are the clip's: 0 is the presentation time of its
@@ -125,17 +125,3 @@ def _check_ends(clip: Clip, piece: Piece, part: Path) -> None:
     here = stills(replace(clip, path=str(part)), [0.0, last_s - piece.start_s])
     if list(stills(clip, [piece.start_s, last_s])) != list(here):
         raise MediaError("the copy does not begin and end with the frames of the clip")
-
-
-def join_pieces(clip: Clip, pieces: Sequence[Piece], out_path: str | Path) -> Generator[float, None, Written]:
-    """Write several pieces of a clip as one mp4, in the order given, and yield the seconds done.
-
-    Raises:
-        MediaError: a piece cannot be cut; the message says where.
-    """
-    spans = [(piece.start_s, piece.end_s) for piece in pieces]
-    try:
-        (written,) = yield from write_mp4s(clip, [(Path(out_path), spans)], crf=CRF)
-    except NotWrittenError as error:
-        raise MediaError(f"{clip.name}: its pieces could not be joined: {error}") from error
-    return written

@@ -44,11 +44,17 @@ class NotWrittenError(MediaError):
 
 
 def write_mp4s(
-    clip: Clip, outputs: Sequence[tuple[Path, Sequence[Span]]], *, crf: int, long_side_px: int | None = None
+    clip: Clip,
+    outputs: Sequence[tuple[Path, Sequence[Span]]],
+    *,
+    crf: int,
+    long_side_px: int | None = None,
+    constant_rate: int | None = None,
 ) -> Generator[float, None, list[Written]]:
     """Write an H.264 and AAC mp4 for each output, its spans one after the other, and yield the seconds done in all.
 
-    Frames keep their lengths, so that the file shows each when the clip does. No side is over `long_side_px`. Audio
+    Frames keep their lengths, so that the file shows each when the clip does; with `constant_rate` the file has so many
+    frames per second instead, each of them what the clip shows at that moment. No side is over `long_side_px`. Audio
     that cannot be decoded is left out, and `Written` says so. Files appear when all are complete and checked; closing
     the iterator stops the work and leaves none.
 
@@ -63,7 +69,8 @@ def write_mp4s(
                 "kind": "mp4s",
                 "path": clip.path,
                 "size": even_size(clip, long_side_px),
-                "rate": str(_rate(clip)),
+                "rate": str(constant_rate or _rate(clip)),
+                "constant": constant_rate is not None,
                 "crf": crf,
                 "with_audio": clip.has_audio,
                 "outputs": [

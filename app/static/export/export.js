@@ -1,5 +1,5 @@
-// Taking a review away as files: a button beside the clip's title and the dialog it opens. Another button, in the library,
-// takes the decisions on all clips away as training labels by the same dialog.
+// Taking a review away as files: a button beside the clip's title and the dialog it opens. Other buttons, in the library,
+// take the decisions on all clips away as training labels, or their segments as a reel, by the same dialog.
 // `question` gives what every question about a review says: { analysis_id, reviewer } and how segments are cut.
 import { find, handOver, sayIn, showShare } from '../lib/dom.js';
 import { wordsOf } from '../lib/faults.js';
@@ -8,23 +8,39 @@ import { isOver, poll, shareOf } from '../lib/jobs.js';
 import { request } from '../lib/server.js';
 import { listen } from '../state.js';
 import { makeBringBack } from './bring_back.js';
+import { makeReelChoice } from './reel.js';
 
 const WORDS = {
   pictures: 'Taking pictures',
   clips: 'Cutting clips',
-  reel: 'Joining the reel',
+  cutting: 'Cutting the reel',
+  reel: 'Putting the reel together',
+  'checking the reel': 'Checking the reel',
   'reading decisions': 'Reading decisions',
   'placing snippets': 'Placing snippets on a map',
   'drawing figures': 'Drawing figures',
   packing: 'Packing',
 };
-const OF_ALL =
-  'The decisions on every reviewed clip, with the features they were made on. They adapt the model to your footage: ' +
-  'python -m cmhkf train --finetune demo --labels FILE --out FOLDER';
+const REEL_SAID = 'A table beside the reel says what is where in it, and what was left out.';
+// What the dialog may be about, beside the clip on screen
+const OF_ALL = {
+  labels: {
+    request: 'export_labels',
+    title: 'Export training labels',
+    said:
+      'The decisions on every reviewed clip, with the features they were made on. They adapt the model to your footage: ' +
+      'python -m cmhkf train --finetune demo --labels FILE --out FOLDER',
+  },
+  reel: {
+    request: 'reel',
+    title: 'Make a reel',
+    said: 'Segments of all clips of the library, in order of the clips’ names, as one annotated MP4.',
+  },
+};
 
 export function makeExport({ question, onTaken }) {
   const opener = find('.rv-takeaway');
-  const allOpener = find('.rv-takelabels');
+  const openers = { labels: find('.rv-takelabels'), reel: find('.rv-takereel') };
   const dialog = find('.rv-export');
   const form = dialog.querySelector('form');
   const files = form.querySelector('fieldset');
@@ -32,17 +48,19 @@ export function makeExport({ question, onTaken }) {
   const said = form.querySelector('.rv-exportsaid');
   const [go, link, stop, close] = form.querySelector('.rv-exportacts').children;
   const bringBack = makeBringBack({ question, onTaken });
+  const reel = makeReelChoice();
   let job = null;
-  let ofAll = false; // whether the dialog is about all clips
+  let ofAll = ''; // a key of OF_ALL where the dialog is about all clips
 
   const chosen = () => [...files.elements].filter((box) => box.checked).map((box) => box.name);
 
   function show(all) {
     if (!job) {
       ofAll = all;
-      dialog.querySelector('h2').textContent = all ? 'Export training labels' : 'Export';
-      dialog.querySelector('.rv-exportclip').textContent = all ? OF_ALL : find('.rv-title').textContent;
-      for (const part of [files, form.querySelector('.rv-exportwide'), find('.rv-exportback')]) part.hidden = all;
+      dialog.querySelector('h2').textContent = OF_ALL[all]?.title ?? 'Export';
+      dialog.querySelector('.rv-exportclip').textContent = OF_ALL[all]?.said ?? find('.rv-title').textContent;
+      for (const part of [files, form.querySelector('.rv-exportwide'), find('.rv-exportback')])
+        part.hidden = all !== '';
       rest('');
     }
     bringBack.forget();
@@ -55,17 +73,20 @@ export function makeExport({ question, onTaken }) {
     bar.hidden = stop.hidden = link.hidden = true;
     go.hidden = false;
     go.disabled = !ofAll && chosen().length === 0;
+    reel.show(ofAll === 'reel' || (!ofAll && chosen().includes('reel')), ofAll === 'reel');
     sayIn(said, text || hint(), failed);
     handOver(stop, go);
   }
   const fail = (error) => rest(wordsOf(error), true);
 
   function hint() {
-    if (ofAll) return '';
+    if (ofAll === 'labels') return '';
+    if (ofAll) return REEL_SAID;
     const kinds = chosen();
     if (!kinds.length) return 'Choose at least one file.';
-    const zipped = kinds.length > 1 || ['clips', 'figures'].includes(kinds[0]);
-    return zipped ? 'You get one zip, with SHA-256 checksums of what is in it.' : '';
+    const zipped = kinds.length > 1 || ['clips', 'reel', 'figures'].includes(kinds[0]);
+    const words = zipped ? 'You get one zip, with SHA-256 checksums of what is in it.' : '';
+    return kinds.includes('reel') ? words + ' ' + REEL_SAID : words;
   }
 
   function working(step) {
@@ -88,11 +109,12 @@ export function makeExport({ question, onTaken }) {
   }
 
   async function begin() {
-    const wanted = { kinds: chosen(), with_dismissed: form.elements.with_dismissed.checked };
+    const kinds = chosen();
+    const wanted = { kinds, with_dismissed: form.elements.with_dismissed.checked };
+    const withReel = ofAll === 'reel' || (!ofAll && kinds.includes('reel'));
+    if (withReel) Object.assign(wanted, reel.wanted());
     working({ total: null });
-    let step = ofAll
-      ? await request('export_labels', question())
-      : await request('export', { ...question(), ...wanted });
+    let step = await request(OF_ALL[ofAll]?.request ?? 'export', { ...question(), ...wanted });
     const mine = (job = step.job);
     if (!isOver(step)) {
       working(step);
@@ -103,8 +125,8 @@ export function makeExport({ question, onTaken }) {
     else if (step) rest('Cancelled.');
   }
 
-  opener.addEventListener('click', () => show(false));
-  allOpener.addEventListener('click', () => show(true));
+  opener.addEventListener('click', () => show(''));
+  for (const [all, button] of Object.entries(openers)) button.addEventListener('click', () => show(all));
   stop.addEventListener('click', () => request('export_cancel', { job }).catch(fail));
   close.addEventListener('click', () => dialog.close());
   form.addEventListener('submit', (event) => {
@@ -116,7 +138,8 @@ export function makeExport({ question, onTaken }) {
   });
   listen({
     status: ({ library }) => {
-      allOpener.hidden = !library.some((entry) => entry.review?.decided);
+      openers.labels.hidden = !library.some((entry) => entry.review?.decided);
+      openers.reel.hidden = !library.some((entry) => entry.analysis_id);
     },
     opened: () => {
       opener.hidden = false;

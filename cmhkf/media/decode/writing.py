@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any
 
 import av
@@ -43,20 +44,23 @@ def mp4s(
     outputs: Sequence[dict[str, Any]],
     size: tuple[int, int],
     rate: str,
+    constant: bool,
     crf: int,
     with_audio: bool,
 ) -> Iterator[Message]:
     """Write an H.264 and AAC mp4 for each of `outputs`, {path, spans}: its spans one after the other.
 
     A span is [start, end] in fractions of a second of the clip's time, where None is the clip's end. Every frame keeps
-    its own length; `rate` is the frames per second of a clip that has a constant rate. Yields {"done_s"} now and then,
+    its own length, and `rate` is the frames per second of a clip that has a constant rate; or `constant` makes it that
+    of the file. Yields {"done_s"} now and then,
     and after each output what was written: {frames, length_s, has_audio, audio_fault}.
     """
     zero_s, report = zero_of(path, clock, limits), _Report()
     frames = Frames(path, clock, limits, zero_s)
     audio = Audio(path, clock, limits, zero_s) if with_audio else None
     for output in outputs:
-        made = _Mp4(output["path"], size, Fraction(rate), crf, with_audio=bool(audio and audio.is_readable))
+        sound = bool(audio and audio.is_readable)
+        made = _Mp4(output["path"], size, Fraction(rate), crf, constant=constant, with_audio=sound)
         try:
             for start, end in output["spans"]:
                 before_s = made.end_s
@@ -166,9 +170,11 @@ class _Upright:
 class _Mp4:
     """An mp4 that begins at 0 with its first frame. It has no B-frames, so it needs no edit list to say so."""
 
-    def __init__(self, path: str, size: tuple[int, int], rate: Fraction, crf: int, *, with_audio: bool) -> None:
+    def __init__(
+        self, path: str, size: tuple[int, int], rate: Fraction, crf: int, *, constant: bool, with_audio: bool
+    ) -> None:
         self.n_frames, self.end_s = 0, Fraction(0)
-        self._size, self._rate, self._upright = size, rate, None
+        self._size, self._rate, self._constant, self._upright = size, rate, constant, None
         self._ticks = rate.numerator * max(1, LEAST_TICKS // rate.numerator)
         self._lengths: dict[int, int] = {}
         """Of the frames that the encoder holds, by the tick at which they begin."""
@@ -191,9 +197,15 @@ class _Mp4:
     def add_frame(self, frame: VideoFrame, start_s: Fraction, end_s: Fraction) -> None:
         """Show a frame from `start_s` to `end_s`; what is shorter than a tick is never seen and left out."""
         self.end_s = end_s
-        first, last = self._tick(start_s), self._tick(end_s)
-        if last <= first:
-            return
+        edges = [self._tick(start_s), self._tick(end_s)]
+        if self._constant:  # shown at every beat of the rate from its start to before its end
+            beat = int(self._ticks / self._rate)
+            edges = list(range(-(-edges[0] // beat) * beat, -(-edges[1] // beat) * beat + 1, beat))
+        for first, last in pairwise(edges):
+            if last > first:
+                self._encode(frame, first, last)
+
+    def _encode(self, frame: VideoFrame, first: int, last: int) -> None:
         if not self._upright:
             self._upright = _Upright(frame, self._size)
             self._describe_colours(self._upright.yuv(frame))
