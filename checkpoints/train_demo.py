@@ -7,7 +7,7 @@ once by a model that never saw its camera (5-fold cross-validation over cameras)
 training; and at last one model is trained on everything, and shown the four rendered examples, which it never learned
 from.
 Settings were chosen with one half of the videos in view, so the figures of the other half stand apart. 0.5 is put where
-few held-out normal clips of many kinds reach it; what it does to CCTV is counted on videos it was not set on.
+few held-out normal clips of many kinds reach it in all the runs; what it does to CCTV is counted on other videos.
 """
 
 import argparse
@@ -64,8 +64,8 @@ from cmhkf.presets import PRESETS
 from cmhkf.segments import flag_segments
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "assets" / "examples"
-SHIPPED = "CMHKF, the demo checkpoint's recipe"
-FLAGGED = 0.05  # of the normal clips of many kinds, at a score of 0.5
+SHIPPED, AGAIN = "CMHKF, the demo checkpoint's recipe", "the same, seed "
+FLAGGED = 0.03  # of the normal clips of many kinds, at a score of 0.5
 FOLDS = 5
 PLAIN_MIL, STILL = "plain MIL ranking on the same rows", "without change and motion"
 CHANGES = {  # of the shipped model, each trained and measured in the same folds
@@ -162,7 +162,7 @@ def held_out_scores(
 
     curves = {SHIPPED: kept(SHIPPED, student())}
     for seed in range(1, args.seeds):
-        curves[f"the same, seed {seed}"] = kept(f"the same, seed {seed}", student(seed=seed), seed=seed)
+        curves[f"{AGAIN}{seed}"] = kept(f"{AGAIN}{seed}", student(seed=seed), seed=seed)
     curves |= {name: [rival(video, texts) for video in videos] for name, rival in RIVALS.items()}
     curves[PLAIN_MIL] = kept(PLAIN_MIL, plain_mil)
     if args.ablations:
@@ -201,7 +201,9 @@ def as_report(videos: Sequence[Video], curves: dict[str, Curves]) -> dict:
     """The figures of every score, on all videos and on those no setting was chosen with, and the operating point."""
     held_out, development = curves[SHIPPED], in_development(videos)
     apart = [i for i, chosen in enumerate(development) if not chosen]
-    threshold, calibration = operating_point(videos, held_out)
+    threshold, calibration = operating_point(
+        videos, [found for name, found in curves.items() if name.startswith((SHIPPED, AGAIN))]
+    )
     return {
         "all": {name: as_rows(measure.subset_aucs(videos, held)) for name, held in curves.items()},
         "apart": {
@@ -214,19 +216,28 @@ def as_report(videos: Sequence[Video], curves: dict[str, Curves]) -> dict:
     }
 
 
-def operating_point(videos: Sequence[Video], held_out: Curves) -> tuple[float, str]:
-    """The logit that few of the normal clips of many kinds reach, and what it does to CCTV, on which it was not set."""
-    normal = [(video.source, curve) for video, curve in zip(videos, held_out, strict=True) if not video.abnormal]
-    clips, cctv = ([curve for source, curve in normal if source == wanted] for wanted in (MORE, UCF))
-    threshold = float(np.quantile([curve.max() for curve in clips], 1 - FLAGGED)) + 1e-6
-    flagged = sum(curve.max() >= threshold for curve in clips)
-    count, hours = measure.count_alarms(cctv, threshold), measure.hours(cctv)
-    rate, low, high = (number / hours for number in (count, *poisson_interval(count)))
-    return threshold, (
-        f"0.5 was set on {len(clips)} normal clips of many kinds, held out, of which it flags {flagged}; on "
-        f"{len(cctv)} normal CCTV videos, held out, it raised {count} alarms in {hours:.2f} h: {rate:.1f} an hour, "
-        f"95 % interval {low:.1f} to {high:.1f}"
+def operating_point(videos: Sequence[Video], runs: Sequence[Curves]) -> tuple[float, str]:
+    """The logit that few of the normal clips of many kinds reach in several runs, and what it does to CCTV."""
+    clips, cctv = (
+        [i for i, video in enumerate(videos) if video.source == source and not video.abnormal] for source in (MORE, UCF)
     )
+    peaks = np.array([[run[i].max() for i in clips] for run in runs])
+    threshold = float(np.quantile(peaks, 1 - FLAGGED)) + 1e-6
+    flagged = (peaks >= threshold).sum(axis=1).tolist()
+    counts = [measure.count_alarms([run[i] for i in cctv], threshold) for run in runs]
+    hours = measure.hours([runs[0][i] for i in cctv])
+    rate, low, high = (number / hours for number in (counts[0], *poisson_interval(counts[0])))
+    return threshold, (
+        f"0.5 was set on {len(clips)} normal clips of many kinds, held out, of which it flags {_listed(flagged)}; on "
+        f"{len(cctv)} normal CCTV videos, held out, it raised {_listed(counts)} alarms in {hours:.2f} h: {rate:.1f} an "
+        f"hour, 95 % interval {low:.1f} to {high:.1f}"
+    )
+
+
+def _listed(counts: Sequence[int]) -> str:
+    """The first run's count, and those of the others."""
+    first, *others = counts
+    return f"{first} (in further runs {', '.join(map(str, others))})" if others else str(first)
 
 
 def panels_of(videos: Sequence[Video], held_out: Curves, naming: Naming, threshold: float) -> list[Panel]:

@@ -150,19 +150,21 @@ def test_alarms_are_the_segments_that_the_page_would_cut():
     assert [count_alarms([curve], t) for t in (3, 2, 1, 0.5)] == [1, 1, 2, 2]
 
 
-def test_one_in_twenty_normal_clips_is_flagged_and_alarms_are_counted_on_cctv():
-    """By hand: of the peaks 1 to 21 the .95 quantile is 20, which one passes; 1800 snippets are 1/3 h."""
+def test_few_normal_clips_are_flagged_in_all_runs_and_alarms_are_counted_on_cctv():
+    """By hand: of the peaks 1 to 21, twice, the .97 quantile is 20.77, which the last passes; 1800 snippets are 1/3 h."""
     clips = [video(f"m{i}", MORE, n=3) for i in range(21)]
     cctv = [video("a", UCF, n=900), video("b", UCF, n=900), video("c", UCF, 1, n=900), video("d", FIGHTS, n=900)]
     curves = [np.array([0.0, i + 1, 0]) for i in range(21)] + [np.zeros(900) for _ in cctv]
     curves[21][[5, 100]] = 25, 19
     curves[22][[5, 50, 52, 100]] = 19, 21, 22, 30
     curves[23][:], curves[24][:] = 99, 99
-    threshold, told = operating_point([*clips, *cctv], curves)
-    assert threshold == pytest.approx(20, abs=1e-5)
+    quiet = [curve.clip(max=20) if i in (21, 22) else curve for i, curve in enumerate(curves)]
+    threshold, told = operating_point([*clips, *cctv], [curves, quiet])
+    assert threshold == pytest.approx(20.77, abs=1e-5)
     assert told == (
-        "0.5 was set on 21 normal clips of many kinds, held out, of which it flags 1; on 2 normal CCTV videos, held "
-        "out, it raised 3 alarms in 0.33 h: 9.0 an hour, 95 % interval 1.9 to 26.3"
+        "0.5 was set on 21 normal clips of many kinds, held out, of which it flags 1 (in further runs 1); on 2 normal "
+        "CCTV videos, held out, it raised 3 (in further runs 0) alarms in 0.33 h: 9.0 an hour, 95 % interval 1.9 to "
+        "26.3"
     )
 
 
