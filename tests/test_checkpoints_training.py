@@ -151,7 +151,7 @@ def test_alarms_are_the_segments_that_the_page_would_cut():
 
 
 def test_few_normal_clips_are_flagged_in_all_runs_and_alarms_are_counted_on_cctv():
-    """By hand: of the peaks 1 to 21, twice, the .97 quantile is 20.77, which the last passes; 1800 snippets are 1/3 h."""
+    """By hand: of the peaks 1 to 21, twice, the .97 quantile is 20.77, which the last pass; 1800 snippets: 1/3 h."""
     clips = [video(f"m{i}", MORE, n=3) for i in range(21)]
     cctv = [video("a", UCF, n=900), video("b", UCF, n=900), video("c", UCF, 1, n=900), video("d", FIGHTS, n=900)]
     curves = [np.array([0.0, i + 1, 0]) for i in range(21)] + [np.zeros(900) for _ in cctv]
