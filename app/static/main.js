@@ -69,9 +69,8 @@ function build() {
   watchHistory(clipView.goToAddress);
 
   async function begin() {
-    await Promise.all([refresh(), review.startReviewer()]);
-    library.showExamples(state.status.examples);
-    await clipView.goToAddress();
+    await review.startReviewer();
+    await Promise.all([refresh(), clipView.goToAddress()]);
   }
   // The server is there again: what was broken off is requested anew.
   async function comeBack() {

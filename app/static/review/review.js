@@ -58,17 +58,18 @@ export function makeReview({ video, transport, footage }) {
     timer = setTimeout(requestReview, 150);
   }
 
-  async function requestReview() {
+  // `ready`: what to wait for before the answer is shown.
+  async function requestReview(ready = null) {
     if (!state.analysis) return;
     clearTimeout(timer);
     const requested = question();
     const current = () => JSON.stringify(requested) === JSON.stringify(question());
-    try {
-      const answer = await request('marks', requested);
-      if (current() && !take(answer)) cutSoon(); // a decision overtook it
-    } catch (error) {
-      if (current()) notice.fail('decision', error);
-    }
+    const asked = request('marks', requested).catch((error) => ({ error }));
+    await ready;
+    const answer = await asked;
+    if (!current()) return;
+    if (answer.error) notice.fail('decision', answer.error);
+    else if (!take(answer)) cutSoon(); // a decision overtook it
   }
 
   // An answer of the server. False: it is no news.

@@ -1,4 +1,4 @@
-// The class map of the whole clip, one column per snippet, in pieces that a canvas can hold.
+// The class map of the whole clip, one column per snippet and one line per class, in pieces that a canvas can hold.
 import { extent } from './lanes.js';
 
 const HEAT_PIECE = 8192;
@@ -13,26 +13,19 @@ function makeTints(ink) {
   return new Uint32Array(ramp.getImageData(0, 0, 256, 1).data.buffer);
 }
 
-export function makeHeat(curves, height, ink) {
+export function makeHeat(curves, ink) {
   const [low, high] = extent(curves.similarity);
+  const scale = 255 / (high - low || 1);
   const tints = makeTints(ink);
-  const rowPx = height / curves.classes.length;
+  const height = curves.classes.length;
   const pieces = [];
   for (let first = 0; first < curves.scores.length; first += HEAT_PIECE) {
     const width = Math.min(HEAT_PIECE, curves.scores.length - first);
     const piece = new OffscreenCanvas(width, height);
     const image = new ImageData(width, height);
     const pixels = new Uint32Array(image.data.buffer);
-    for (let row = 0; row < height; row++) {
-      const [start, of] = [row * width, Math.floor(row / rowPx)];
-      if (row && of === Math.floor((row - 1) / rowPx)) {
-        pixels.copyWithin(start, start - width, start);
-        continue;
-      }
-      const values = curves.similarity[of];
-      for (let i = 0; i < width; i++)
-        pixels[start + i] = tints[Math.round((255 * (values[first + i] - low)) / (high - low || 1))];
-    }
+    for (const [row, values] of curves.similarity.entries())
+      for (let i = 0; i < width; i++) pixels[row * width + i] = tints[Math.round(scale * (values[first + i] - low))];
     piece.getContext('2d').putImageData(image, 0, 0);
     pieces.push({ piece, first, width });
   }
@@ -41,6 +34,7 @@ export function makeHeat(curves, height, ink) {
 
 export function paintHeat(heat, lane, scene, { pen, x, endOf }) {
   const { snippet_s, scores } = scene.curves;
+  const rowPx = lane.height / scene.curves.classes.length;
   const stepPx = (snippet_s / (scene.view[1] - scene.view[0])) * scene.width;
   pen.imageSmoothingEnabled = stepPx < 1;
   for (const { piece, first, width } of heat) {
@@ -49,7 +43,8 @@ export function paintHeat(heat, lane, scene, { pen, x, endOf }) {
     if (to <= from) continue;
     const columns = (begin, end, end_s) => {
       const left = x((first + begin) * snippet_s);
-      pen.drawImage(piece, begin, 0, end - begin, lane.height, left, lane.top, x(end_s) - left, lane.height);
+      for (let row = 0; row < piece.height; row++)
+        pen.drawImage(piece, begin, row, end - begin, 1, left, lane.top + row * rowPx, x(end_s) - left, rowPx);
     };
     columns(from, to, (first + to) * snippet_s);
     if (first + to === scores.length) columns(to - 1, to, endOf(first + to - 1));
