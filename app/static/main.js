@@ -70,7 +70,8 @@ function build() {
 
   async function begin() {
     await review.startReviewer();
-    await Promise.all([refresh(), clipView.goToAddress()]);
+    const status = refresh();
+    await Promise.all([status, clipView.goToAddress(status)]);
   }
   // The server is there again: what was broken off is requested anew.
   async function comeBack() {

@@ -139,10 +139,12 @@ export function makeClipView({ footage, transport, review, library }) {
   const reopen = (same = true) =>
     open(same && state.analysis ? { analysis_id: state.analysis } : { clip: state.clip }, transport.now());
 
-  async function goToAddress() {
+  // `status`: what the first page waits for, and a clip does not.
+  async function goToAddress(status = null) {
     const { which, time } = readAddress();
-    if (which) await open(which, time, false);
-    else home('', false);
+    if (which) return open(which, time, false);
+    await status;
+    home('', false);
   }
 
   return {
