@@ -1,5 +1,5 @@
-// The strips above the curves: this reviewer's segments, and a thin one for every other reviewer. A block that has room
-// for words, or is selected, is an element; the others, of which a long clip has hundreds, are drawn on the canvas.
+// The strips above the curves: this reviewer's segments, and a thin one for every other reviewer. A block is an element
+// if it is wide enough, or selected; the others, of which a long clip has hundreds, are drawn on the canvas.
 import { find, lay, make } from '../lib/dom.js';
 import { clamp } from '../lib/format.js';
 import { STATES } from '../review/segment_order.js';
@@ -7,6 +7,7 @@ import { listen, state } from '../state.js';
 import { OTHER_PX, STRIP_PX } from './lanes.js';
 
 const WORDS_PX = 40; // narrower, a cut-off letter says nothing
+const DRAWN_PX = 12; // narrower, it is drawn: hundreds of elements would hold up every frame
 const LEAST_PX = 3;
 const FRAMED_PX = 6; // narrower, a block is all frame
 
@@ -76,7 +77,7 @@ export function makeStrips({ isShown, onChange }) {
         const from = clamp(toPx(segment.start_s), -4, width);
         const room = Math.max(LEAST_PX, clamp(toPx(segment.end_s), 0, width + 4) - from);
         const inHand = row.box === strip && segment.id === state.segment?.id;
-        if (room < WORDS_PX && !inHand && !segment.provisional) {
+        if (room < DRAWN_PX && !inHand && !segment.provisional) {
           row.slim.push([block, from, room]);
           continue;
         }
