@@ -1,5 +1,6 @@
 """Score curve to flagged segments: enter and exit thresholds, gaps merged, short ones dropped, near misses apart."""
 
+from bisect import bisect_right
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -70,11 +71,13 @@ def flag_segments(
     if not near_misses:
         return flagged
     lower = max(threshold - NEAR_MISS_MARGIN, 1e-6)
-    misses = [
-        replace(s, near_miss=True)
-        for s in _intervals(analysis, lower, merge_gap_s)
-        if not any(s.start_s < f.end_s and f.start_s < s.end_s for f in flagged)
-    ]
+    ends_s = [segment.end_s for segment in flagged]
+
+    def is_flagged(miss: Segment) -> bool:
+        after = flagged[bisect_right(ends_s, miss.start_s) :][:1]  # the first that ends after it begins
+        return bool(after) and after[0].start_s < miss.end_s
+
+    misses = [replace(s, near_miss=True) for s in _intervals(analysis, lower, merge_gap_s) if not is_flagged(s)]
     return sorted(flagged + misses, key=lambda s: s.start_s)
 
 

@@ -1,5 +1,6 @@
 """An analyzer for tests of the page: real clips in, made-up but valid curves out, as slow as a test wants."""
 
+import json
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -212,6 +213,21 @@ def uploaded(name, content) -> Path:
 def file_at(url) -> Path:
     """The file behind an address that the page was given."""
     return Path(unquote(url.removeprefix("gradio_api/file=")))
+
+
+def curves_at(url) -> dict:
+    """The curves in the file behind an address, read as its description says."""
+    data = file_at(url).read_bytes()
+    begin = 4 + int.from_bytes(data[:4], "little")
+    curves = json.loads(data[4:begin])
+    unit, n = curves.pop("unit"), curves.pop("n")
+    for name, count, size in curves.pop("rows"):
+        end = begin + n * size * (count or 1)
+        rows = [[v / unit for v in row] for row in np.frombuffer(data[begin:end], f"<i{size}").reshape(-1, n).tolist()]
+        curves[name] = rows[0] if count is None else rows
+        begin = end
+    assert begin == len(data)
+    return curves
 
 
 def make_video(path, *, seconds=4, size="192x108", rate=24, sound=True, codec="libx264", options=()):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import gradio as gr
 import pytest
-from fakes import CUT, FakeAnalyzer, analysed, brought, file_at, open_workspace, refusing, until, uploaded, wait
+from fakes import CUT, FakeAnalyzer, analysed, brought, curves_at, open_workspace, refusing, until, uploaded, wait
 from gradio.utils import get_upload_folder
 from media_factory import probed
 
@@ -105,7 +105,7 @@ def test_curves_grow_while_a_clip_is_read_and_leave_nothing(workspace, handlers,
     assert len(seen) > 2
     assert handlers["growing"]({"job": job.id}) == {"curves": None, "facts": None}
     if end == "done":
-        whole = json.loads(file_at(handlers["show"]({"clip": clip})["analysis"]["curves_url"]).read_text())
+        whole = curves_at(handlers["show"]({"clip": clip})["analysis"]["curves_url"])
         for n, curves in seen.items():
             assert curves["scores"] == whole["scores"][:n]
             assert [row[:n] for row in whole["probs"]] == curves["probs"]
@@ -117,7 +117,7 @@ def test_curves_are_what_the_analysis_says(workspace, handlers, clip_file):
     key = analysed(workspace, clip_file)
     shown = handlers["show"]({"analysis_id": key})["analysis"]
     analysis = workspace.store.load(key)
-    curves = json.loads(file_at(shown["curves_url"]).read_text())
+    curves = curves_at(shown["curves_url"])
     assert curves["scores"] == pytest.approx(analysis.scores.tolist(), abs=5e-5)
     assert len(curves["similarity"]) == len(analysis.classes)
     assert [row[3] for row in curves["similarity"]] == pytest.approx(analysis.similarity[3].tolist(), abs=5e-5)

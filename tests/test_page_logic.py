@@ -5,13 +5,14 @@ import json
 import os
 import shutil
 import subprocess
+from base64 import b64encode
 from pathlib import Path
 
 import numpy as np
 import pytest
 from analyses import make_analysis
 
-from app.clips.curves import timeline_curves
+from app.clips.curves import packed, timeline_curves
 from app.export.report import clock
 from app.review.marks import Mark, uncovered, uncovered_misses
 from cmhkf import flag_segments
@@ -46,8 +47,10 @@ def cut_cases():
         )
         cut = cut_of(rng)
         segments, near_misses = split_by_near_miss(flag_segments(analysis, **cut, near_misses=True))
+        curves = timeline_curves(analysis)
         yield {
-            "curves": timeline_curves(analysis),
+            "curves": curves,
+            "file": b64encode(packed(curves)).decode(),
             "cut": cut,
             "segments": [dataclasses.asdict(s) for s in segments],
             "near_misses": [dataclasses.asdict(s) for s in near_misses],

@@ -69,9 +69,9 @@ function build() {
   watchHistory(clipView.goToAddress);
 
   async function begin() {
-    await Promise.all([refresh(), review.startReviewer()]);
-    library.showExamples(state.status.examples);
-    await clipView.goToAddress();
+    await review.startReviewer();
+    const status = refresh();
+    await Promise.all([status, clipView.goToAddress(status)]);
   }
   // The server is there again: what was broken off is requested anew.
   async function comeBack() {

@@ -29,6 +29,8 @@ Json = dict[str, Any]
 
 def plain(value: Any) -> Any:
     """A value as JSON: dataclasses as objects by field, arrays as rounded lists, files as their addresses."""
+    if value is None or isinstance(value, str | int | float):  # first: a long clip has thousands
+        return value
     if is_dataclass(value):
         return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, Mapping):

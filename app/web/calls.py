@@ -6,9 +6,11 @@ import logging
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import wraps
 from typing import Any
 
 import gradio as gr
+from starlette.responses import JSONResponse, Response
 
 from app.clips.workspace import Cut
 from cmhkf import CmhkfError, ConfigError
@@ -46,6 +48,17 @@ def guarded(name: str, handler: Callable[[Arguments], Json]) -> Callable[[Json],
             return {"error": error.message}
 
     answer.__name__ = name  # by which Gradio lets the page call it
+    return answer
+
+
+def as_response(handler: Callable[[Json], Json]) -> Callable[[Json], Response]:
+    """A handler whose answer is sent as it is; otherwise FastAPI copies every value in it, which of the segments of a
+    long clip takes half as long as to find them."""
+
+    @wraps(handler)
+    def answer(data: Json) -> Response:
+        return JSONResponse(handler(data))
+
     return answer
 
 

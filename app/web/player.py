@@ -14,7 +14,6 @@ import gradio as gr
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.staticfiles import StaticFiles
 
 from cmhkf.files import sha256_of
 
@@ -34,14 +33,14 @@ def _modules(folder: Path) -> list[Path]:
 
 def page_modules() -> Route:
     """Serves the modules, below the root path, under a name that is never given to others: a browser may keep them for
-    a year, and never mixes versions. No mount: behind a proxy that cuts the root path off, a mount finds nothing."""
-    files = StaticFiles(directory=STATIC)
+    a year, and never mixes versions. No mount: behind a proxy that cuts the root path off, a mount finds nothing. From
+    memory: a browser that opens the page for the first time asks for all of them, and waits."""
+    texts = {file.relative_to(STATIC).as_posix(): file.read_bytes() for file in _modules(STATIC)}
+    headers = {"Cache-Control": "public, max-age=31536000, immutable"}
 
     async def module(request: Request) -> Response:
-        response = await files.get_response(request.path_params["name"], request.scope)
-        response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
-        response.headers["Content-Type"] = "text/javascript; charset=utf-8"  # whatever this machine calls them
-        return response
+        text = texts.get(request.path_params["name"])
+        return Response(status_code=404) if text is None else Response(text, 200, headers, "text/javascript")
 
     return Route(f"/page/{content_hash(STATIC)}/{{name:path}}", module)
 
@@ -55,11 +54,11 @@ def preloads() -> str:
 class ReviewPlayer(gr.HTML):
     """The whole review page.
 
-    `handlers` are the functions that the page may call, each taking one dict of arguments and returning one.
+    `handlers` are the functions that the page may call, each taking one dict of arguments and answering it.
     `plotly_js` is the library's address relative to the page.
     """
 
-    def __init__(self, handlers: list[Callable[[dict[str, Any]], dict[str, Any]]], *, plotly_js: str) -> None:
+    def __init__(self, handlers: list[Callable[[dict[str, Any]], Response]], *, plotly_js: str) -> None:
         template, main = (STATIC / "review.html").read_text(encoding="utf-8"), f"page/{content_hash(STATIC)}/main.js"
         code = {"html_template": template, "js_on_load": START, "server_functions": handlers}
         super().__init__(**code, main=main, plotly_js=plotly_js, apply_default_css=False, elem_id="review")

@@ -11,6 +11,7 @@ from starlette.middleware import Middleware
 from app.clips.workspace import Workspace
 from app.library import sweep_now_and_then
 from app.web.api import Api
+from app.web.calls import as_response
 from app.web.guard import Guard
 from app.web.page import Page
 from app.web.player import STATIC, ReviewPlayer, page_modules, preloads
@@ -29,7 +30,8 @@ STYLES += ("export/export", "quality/quality", "narrow")
 def build_ui(page: Page) -> gr.Blocks:
     """The page, and beside it the API for scripts."""
     with gr.Blocks(title="CMHKF Review", analytics_enabled=False, fill_width=True) as blocks:
-        ReviewPlayer([*page.handlers().values()], plotly_js=f"gradio_api/file={PLOTLY_JS}")
+        handlers = [as_response(handler) for handler in page.handlers().values()]
+        ReviewPlayer(handlers, plotly_js=f"gradio_api/file={PLOTLY_JS}")
         Api(page).register()
     return blocks
 

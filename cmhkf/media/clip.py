@@ -115,8 +115,17 @@ class SnippetStream:
         MediaError: while iterating: damaged, changed since it was probed, or beyond `LIMITS`.
     """
 
-    def __init__(self, clip: Clip, sampling: FrameSampling, *, grid: Grid = "24fps", device: str = "cpu") -> None:
-        """With `device` "cuda" or "cuda:N" that GPU decodes, if it can; the log says what did."""
+    def __init__(
+        self,
+        clip: Clip,
+        sampling: FrameSampling,
+        *,
+        grid: Grid = "24fps",
+        device: str = "cpu",
+        background: bool = False,
+    ) -> None:
+        """With `device` "cuda" or "cuda:N" that GPU decodes, if it can; the log says what did. In the `background` it
+        leaves the processor to whoever else wants it."""
         offsets = sampling.offsets
         if not offsets or list(offsets) != sorted(set(offsets) & set(range(SNIPPET_FRAMES))):
             raise ConfigError(f"sampling.offsets is {offsets}; they must ascend within 0..{SNIPPET_FRAMES - 1}")
@@ -127,6 +136,7 @@ class SnippetStream:
         if sampling.filter not in ("bicubic", "bilinear"):
             raise ConfigError(f"sampling.filter is {sampling.filter!r}; choose bicubic or bilinear")
         self._clip, self._sampling, self._grid, self._device = clip, sampling, grid, device
+        self._background = background
         self._timeline: Timeline | None = None
         self._unseen: tuple[Unseen, ...] = ()
         self.decoded_by = ""
@@ -135,7 +145,7 @@ class SnippetStream:
     def __iter__(self) -> Iterator[np.ndarray]:
         size = self._sampling.size_px
         job = {"kind": "frames", "path": self._clip.path, "sampling": asdict(self._sampling), "grid": self._grid}
-        job["device"] = self._device
+        job |= {"device": self._device, "background": self._background}
         with closing(_messages(self._clip.name, job)) as messages:
             for message in messages:
                 if isinstance(message, dict):

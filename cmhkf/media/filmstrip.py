@@ -100,7 +100,7 @@ def _write_film(clip: Clip, folder: Path) -> Generator[float]:
     stride = max(1, math.ceil(clip.duration_s / snippet_s / MOST_FRAMES))
     levels = [_Level(stride * LEVEL_STEP**i) for i in range(4)]
     sampling = FrameSampling((SNIPPET_FRAMES // 2,), min(size), None, "bilinear", stretched_px=size)
-    stream = SnippetStream(clip, sampling)
+    stream = SnippetStream(clip, sampling, background=True)
     for n, snippet in enumerate(stream):
         for i, level in enumerate(levels):
             if n % level.stride == 0:

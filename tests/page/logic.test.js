@@ -11,6 +11,7 @@ import { cutHere, reviewHere, markName } from '../../app/static/review/cut.js';
 import { fitsFilter, inside, sortedSegments } from '../../app/static/review/segment_order.js';
 import { listen, reset, select, setCut, state, tell, USUAL_CUT } from '../../app/static/state.js';
 import { heatAlpha, layLanes, saliencyTop, similarityScale, timeTicks } from '../../app/static/timeline/lanes.js';
+import { readCurves } from '../../app/static/timeline/curves.js';
 
 const tables = JSON.parse(readFileSync(process.env.CMHKF_TABLES, 'utf8'));
 const near = (a, b, tolerance, what) => {
@@ -26,6 +27,22 @@ function alike(mine, theirs, names, tolerance) {
   for (const [i, there] of theirs.entries())
     for (const name of names) near(mine[i][name] ?? null, there[name], tolerance, name);
 }
+
+test('curves are read from their file as Python writes them, to the last bit', () => {
+  const plain = (value) => (value instanceof Float64Array ? [...value] : value);
+  for (const { curves, file } of tables.cut) {
+    const bytes = Uint8Array.from(Buffer.from(file, 'base64')).buffer;
+    const read = Object.entries(readCurves(bytes)).map(([name, value]) => [
+      name,
+      Array.isArray(value) ? value.map(plain) : plain(value),
+    ]);
+    assert.deepEqual(Object.fromEntries(read), curves);
+  }
+  assert.ok(
+    tables.cut.every(({ curves }) => curves.level_db[0] < -3.2768),
+    'which takes more than two bytes',
+  );
+});
 
 test('segments are cut as Python cuts them', () => {
   const values = ['start_s', 'end_s', 'peak_s', 'score', 'label_prob'];

@@ -44,6 +44,16 @@ export function thumbnail(url, time_s) {
   return video;
 }
 
+// The children of a box, in order. Those that stay are not touched: taking them out and in would lay them out anew.
+export function lay(box, wanted) {
+  const stays = new Set(wanted);
+  for (const child of [...box.children]) if (!stays.has(child)) child.remove();
+  let next = box.firstElementChild;
+  for (const child of wanted)
+    if (child === next) next = next.nextElementSibling;
+    else box.insertBefore(child, next);
+}
+
 // What came of a file or a question, in a line that is red when it failed.
 export function sayIn(line, text, failed = false) {
   line.textContent = text;

@@ -44,9 +44,13 @@ export function makeLibrary({ onOpen, onExample, onAnalyse, onCancel, onRemoved 
     }
   }
 
-  function showExamples(examples) {
-    find('.rv-examples').hidden = examples.length === 0;
-    find('.rv-examples ul').replaceChildren(
+  // Each is a video: they are not loaded beside a clip.
+  function showExamples() {
+    const { examples } = state.status;
+    const shown = find('.rv-examples ul');
+    if (root.dataset.view !== 'home' || shown.childElementCount === examples.length) return;
+    find('.rv-examples').hidden = false;
+    shown.replaceChildren(
       ...examples.map(({ name, url }) => {
         const opener = button('', 'rv-example', () => onExample(name));
         opener.append(thumbnail(url, 2), make('span', '', name.replace(/[.][^.]*$/, '').replace(/[-_]+/g, ' ')));
@@ -71,9 +75,13 @@ export function makeLibrary({ onOpen, onExample, onAnalyse, onCancel, onRemoved 
     status(status) {
       draw();
       showKept(status.keep_days);
+      showExamples();
     },
     analysed: draw,
-    closed: draw,
+    closed() {
+      draw();
+      showExamples();
+    },
   });
-  return { showExamples, open: () => toggle(true), close: () => toggle(false) };
+  return { open: () => toggle(true), close: () => toggle(false) };
 }

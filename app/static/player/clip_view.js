@@ -9,6 +9,7 @@ import { request, fetchFile } from '../lib/server.js';
 import { unseenFacts } from '../lib/unseen.js';
 import { refresh } from '../library/status.js';
 import { select, state, tell } from '../state.js';
+import { readCurves } from '../timeline/curves.js';
 import { makeGrowing } from './growing.js';
 import { showBusy, showFailure, showStep, showWork } from './work.js';
 
@@ -39,14 +40,19 @@ export function makeClipView({ footage, transport, review, library }) {
     find('.rv-nothing').textContent = ''; // not known yet: "nothing reaches" would be a finding
     find('.rv-end').textContent = clock(facts.duration_s);
     tell('analysed', facts);
+    const opened = showCurves(facts, visit);
+    await Promise.all([opened, review.requestReview(opened)]);
+  }
+
+  async function showCurves(facts, visit) {
     const missing = 'The curves of this analysis are not there; analyse the clip again';
-    const curves = await (await fetchFile(facts.curves_url, missing)).json();
+    const file = await fetchFile(facts.curves_url, missing);
+    const curves = readCurves(await file.arrayBuffer());
     if (state.visit !== visit) return;
     curves.unseen = facts.unseen_s ?? [];
     curves.shown_s = unseenFacts(facts).total_s;
     state.curves = curves;
     tell('opened', facts, curves);
-    await review.requestReview();
   }
 
   async function analyse() {
@@ -122,9 +128,9 @@ export function makeClipView({ footage, transport, review, library }) {
   function home(message = '', turns = true) {
     opening += 1;
     if (turns) turnPage(null);
+    view('home');
     leaveFor(null);
     footage.clear();
-    view('home');
     notice.show('home', message);
     keepAddress();
   }
@@ -133,10 +139,12 @@ export function makeClipView({ footage, transport, review, library }) {
   const reopen = (same = true) =>
     open(same && state.analysis ? { analysis_id: state.analysis } : { clip: state.clip }, transport.now());
 
-  async function goToAddress() {
+  // `status`: what the first page waits for, and a clip does not.
+  async function goToAddress(status = null) {
     const { which, time } = readAddress();
-    if (which) await open(which, time, false);
-    else home('', false);
+    if (which) return open(which, time, false);
+    await status;
+    home('', false);
   }
 
   return {

@@ -1,5 +1,6 @@
 // The review of the clip on screen: segments are cut here at once, and by the server, which knows the decisions, as soon
 // as the threshold rests.
+import { passBy } from '../lib/faults.js';
 import * as notice from '../lib/notice.js';
 import { request } from '../lib/server.js';
 import { refreshSoon } from '../library/status.js';
@@ -35,6 +36,7 @@ export function makeReview({ video, transport, footage }) {
   let wanted = null; // the segment that an address names
   let resuming = false;
   let timer = null;
+  let underWay = null; // curves that are being fetched, or were
 
   // What every question about decisions says: whose view of which clip.
   function question() {
@@ -58,17 +60,19 @@ export function makeReview({ video, transport, footage }) {
     timer = setTimeout(requestReview, 150);
   }
 
-  async function requestReview() {
+  // `curves`: those that the answer is shown on, where they are under way too.
+  async function requestReview(curves = underWay) {
     if (!state.analysis) return;
+    underWay = curves;
     clearTimeout(timer);
     const requested = question();
     const current = () => JSON.stringify(requested) === JSON.stringify(question());
-    try {
-      const answer = await request('marks', requested);
-      if (current() && !take(answer)) cutSoon(); // a decision overtook it
-    } catch (error) {
-      if (current()) notice.fail('decision', error);
-    }
+    const asked = request('marks', requested).catch((error) => ({ error }));
+    await curves?.catch(passBy); // whoever fetches them says so
+    const answer = await asked;
+    if (!current() || !state.curves) return;
+    if (answer.error) notice.fail('decision', answer.error);
+    else if (!take(answer)) cutSoon(); // a decision overtook it
   }
 
   // An answer of the server. False: it is no news.

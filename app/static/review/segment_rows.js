@@ -5,8 +5,7 @@ import { state } from '../state.js';
 import { markName } from './cut.js';
 import { STATES } from './segment_order.js';
 
-function classCell(mark, filteredOut) {
-  const name = markName(state.curves, mark);
+function classCell(mark, name, filteredOut) {
   const cell = make('td', 'rv-class', name);
   const add = (text, className = '') => cell.append(make('small', className, text));
   if (mark.model_label && mark.label !== mark.model_label) add('model: ' + mark.model_label);
@@ -37,14 +36,38 @@ function peakCell(mark) {
   return cell;
 }
 
-export function segmentRow(mark, number, filteredOut) {
-  const row = make('tr');
-  row.tabIndex = -1; // one row is a stop of the Tab key, and the arrows go on from there
-  row.dataset.id = mark.id;
+function fill(row, mark, number, name, filteredOut) {
   row.dataset.state = mark.state;
   const plain = [number, clock(mark.start_s, 1), clock(mark.end_s, 1)].map((text) => make('td', '', text));
-  row.append(...plain, classCell(mark, filteredOut), stateCell(mark), peakCell(mark));
-  return row;
+  row.replaceChildren(...plain, classCell(mark, name, filteredOut), stateCell(mark), peakCell(mark));
+}
+
+// Rows by segment, each written again only when it has other words: a long clip has hundreds.
+export function makeRows() {
+  let rows = new Map(); // by id: { row, told }
+
+  function rowFor(mark, number, filteredOut) {
+    if (!rows.has(mark.id)) {
+      const row = make('tr');
+      row.tabIndex = -1; // one row is a stop of the Tab key, and the arrows go on from there
+      row.dataset.id = mark.id;
+      rows.set(mark.id, { row, told: '' });
+    }
+    const kept = rows.get(mark.id);
+    const name = markName(state.curves, mark);
+    const told = JSON.stringify([mark, number, name, filteredOut]);
+    if (kept.told !== told) fill(kept.row, mark, number, name, filteredOut);
+    kept.told = told;
+    return kept.row;
+  }
+
+  return {
+    rowFor,
+    knows: (mark) => rows.has(mark.id),
+    keep: (marks) => {
+      rows = new Map(marks.filter((m) => rows.has(m.id)).map((m) => [m.id, rows.get(m.id)]));
+    },
+  };
 }
 
 export function missHead() {

@@ -6,7 +6,7 @@ import { listen, state } from '../state.js';
 import { extent } from '../timeline/lanes.js';
 import { makeSegmentFilter } from './segment_filter.js';
 import { inside } from './segment_order.js';
-import { missHead, segmentRow } from './segment_rows.js';
+import { makeTable } from './segment_table.js';
 import { withProvisional } from './when_final.js';
 
 function ofWhole(marks, unseen) {
@@ -26,7 +26,7 @@ function soFar({ scores, final_s }, marks, trained) {
 }
 
 export function makeSegments({ onGo, onFilter }) {
-  const table = find('.rv-table');
+  const table = makeTable({ onPick: (id) => onGo(byId(id)) });
   let marks = [];
   let misses = [];
   let sortedAnew = false; // N begins at the top of an order that was just chosen
@@ -65,11 +65,10 @@ export function makeSegments({ onGo, onFilter }) {
   function draw() {
     const focused = document.activeElement?.closest?.('.rv-table tr[data-id]')?.dataset.id;
     const [standing, near] = [listed(marks), listed(misses)];
-    const row = (m, number) => segmentRow(m, number, !filter.fits(m));
-    find('.rv-flagged').replaceChildren(...standing.map((m) => row(m, String(numberOf(m.id)))));
-    find('.rv-misses').replaceChildren(...(near.length ? [missHead()] : []), ...near.map((m) => row(m, '·')));
-    const current = point();
-    if (focused) (rowOf(focused) ?? current)?.focus({ preventScroll: true });
+    const numbers = new Map(marks.map((m, i) => [m.id, String(i + 1)]));
+    table.show(standing, near, { all: all(), numbers, fits: filter.fits });
+    const current = table.point();
+    if (focused) (table.rowOf(focused) ?? current)?.focus({ preventScroll: true });
     filter.say(standing.length, marks.length);
     find('.rv-nothing').textContent = standing.length ? '' : whyNone();
   }
@@ -80,22 +79,6 @@ export function makeSegments({ onGo, onFilter }) {
     const part = unseen?.spans.length ? 'In the part that could be read, nothing reaches ' : 'Nothing reaches ';
     const said = part + state.cut.threshold.toFixed(2) + '. Lower the threshold to see the next candidates';
     return said + (misses.length ? ', or look at the near misses.' : '.');
-  }
-
-  const rows = () => [...table.querySelectorAll('tr[data-id]')];
-  const rowOf = (id) => rows().find((row) => row.dataset.id === id);
-
-  // Marks the row of the selected one, and lets Tab stop there, or else at the first.
-  function point() {
-    for (const row of rows()) {
-      row.tabIndex = -1;
-      row.removeAttribute('aria-current');
-    }
-    const current = rowOf(state.segment?.id);
-    current?.setAttribute('aria-current', 'true');
-    const stop = current ?? rows()[0];
-    if (stop) stop.tabIndex = 0;
-    return current;
   }
 
   // The next one down or up the list; in order of time, from where playback is.
@@ -120,18 +103,6 @@ export function makeSegments({ onGo, onFilter }) {
     return [...ids.slice(i + 1), ...ids.slice(0, Math.max(i, 0))];
   }
 
-  const goRow = (target) => {
-    const row = target.closest('tr[data-id]');
-    if (row) onGo(byId(row.dataset.id));
-  };
-  table.addEventListener('click', (event) => goRow(event.target));
-  table.addEventListener('keydown', (event) => {
-    if (event.key === 'Enter') goRow(event.target);
-    if (event.key !== 'ArrowDown' && event.key !== 'ArrowUp') return;
-    rows()[rows().indexOf(event.target) + (event.key === 'ArrowDown' ? 1 : -1)]?.focus();
-    event.preventDefault();
-  });
-
   function nameScore(facts) {
     trained = facts.trained;
     find('.rv-sortby[data-sort="peak"]').textContent = trained ? 'Peak' : 'Untrained peak';
@@ -148,9 +119,9 @@ export function makeSegments({ onGo, onFilter }) {
       show({ marks: [], misses: [] });
     },
     selected(segment, before) {
-      const followed = rowOf(before?.id)?.contains(document.activeElement); // the focus goes along with the selection
+      const followed = table.rowOf(before?.id)?.contains(document.activeElement); // the focus goes along with the selection
       if ([before, segment].some((m) => m && !filter.fits(m))) draw();
-      const row = point();
+      const row = table.point();
       if (followed) row?.focus({ preventScroll: true });
       row?.scrollIntoView({ block: 'nearest' });
     },

@@ -1,4 +1,4 @@
-// The class map of the whole clip, one column per snippet, in pieces that a canvas can hold.
+// The class map of the whole clip, one column per snippet and one line per class, in pieces that a canvas can hold.
 import { clamp } from '../lib/format.js';
 import { heatAlpha, similarityScale } from './lanes.js';
 
@@ -14,27 +14,22 @@ function makeTints(ink) {
   return new Uint32Array(ramp.getImageData(0, 0, 256, 1).data.buffer);
 }
 
-export function makeHeat(curves, height, ink) {
+export function makeHeat(curves, ink) {
   const scale = similarityScale(curves);
   const tints = makeTints(ink);
-  const rowPx = height / curves.classes.length;
+  const height = curves.classes.length;
   const pieces = [];
   for (let first = 0; first < curves.scores.length; first += HEAT_PIECE) {
     const width = Math.min(HEAT_PIECE, curves.scores.length - first);
     const piece = new OffscreenCanvas(width, height);
     const image = new ImageData(width, height);
     const pixels = new Uint32Array(image.data.buffer);
-    for (let row = 0; row < height; row++) {
-      const [start, of] = [row * width, Math.floor(row / rowPx)];
-      if (row && of === Math.floor((row - 1) / rowPx)) {
-        pixels.copyWithin(start, start - width, start);
-        continue;
-      }
-      const [values, [low, high]] = [curves.similarity[of], scale[of]];
+    for (const [row, values] of curves.similarity.entries()) {
+      const [low, high] = scale[row];
       for (let i = 0; i < width; i++) {
         const share = clamp((values[first + i] - low) / (high - low || 1), 0, 1);
         const alpha = Math.round(255 * heatAlpha(curves, first + i));
-        pixels[start + i] = (tints[Math.round(255 * share)] & 0xffffff) | (alpha << 24);
+        pixels[row * width + i] = (tints[Math.round(255 * share)] & 0xffffff) | (alpha << 24);
       }
     }
     piece.getContext('2d').putImageData(image, 0, 0);
@@ -45,6 +40,7 @@ export function makeHeat(curves, height, ink) {
 
 export function paintHeat(heat, lane, scene, { pen, x, endOf }) {
   const { snippet_s, scores } = scene.curves;
+  const rowPx = lane.height / scene.curves.classes.length;
   const stepPx = (snippet_s / (scene.view[1] - scene.view[0])) * scene.width;
   pen.imageSmoothingEnabled = stepPx < 1;
   for (const { piece, first, width } of heat) {
@@ -53,7 +49,8 @@ export function paintHeat(heat, lane, scene, { pen, x, endOf }) {
     if (to <= from) continue;
     const columns = (begin, end, end_s) => {
       const left = x((first + begin) * snippet_s);
-      pen.drawImage(piece, begin, 0, end - begin, lane.height, left, lane.top, x(end_s) - left, lane.height);
+      for (let row = 0; row < piece.height; row++)
+        pen.drawImage(piece, begin, row, end - begin, 1, left, lane.top + row * rowPx, x(end_s) - left, rowPx);
     };
     columns(from, to, (first + to) * snippet_s);
     if (first + to === scores.length) columns(to - 1, to, endOf(first + to - 1));

@@ -7,8 +7,8 @@ import { AXIS_PX, heatAlpha, LEVEL_FLOOR_DB, RIGHT_PX, saliencyTop, SCORE_TOP, s
 import { makePen } from './pen.js';
 
 const INKS = [
-  'axis', 'flag-soft', 'flag', 'grid', 'heat0', 'heat1', 'heat2', 'heat3', 'level', 'miss', 'miss-soft', 'saliency',
-  'score', 'sunk', 'text', 'unseen', 'wave', 'window',
+  'axis', 'confirmed', 'dim', 'flag-soft', 'flag', 'grid', 'heat0', 'heat1', 'heat2', 'heat3', 'level', 'line', 'miss',
+  'miss-soft', 'saliency', 'score', 'sunk', 'text', 'unseen', 'wave', 'window',
 ]; // prettier-ignore
 
 export function makePainter(canvas, colour) {
@@ -16,8 +16,7 @@ export function makePainter(canvas, colour) {
   const { pen, x, line, bands, rules } = tools;
   let heat = [];
   let most = 2; // of the saliency
-  let hatch = null;
-  let unseenHatch = null;
+  let hatches = {};
   let scene = null;
   let ink = {};
 
@@ -25,10 +24,13 @@ export function makePainter(canvas, colour) {
   function prepare(curves, lanes) {
     ink = Object.fromEntries(INKS.map((name) => [name, colour(name)]));
     tools.dip(ink);
-    hatch = tools.hatch(ink.miss, 0.8, 6);
-    unseenHatch = tools.hatch(ink.unseen, 2, 10);
+    hatches = {
+      near: tools.hatch(ink.miss, 0.8, 6),
+      dismissed: tools.hatch(ink.line, 2, 6),
+      unseen: tools.hatch(ink.unseen, 2, 10),
+    };
     most = saliencyTop(curves);
-    heat = lanes.classes.folded ? [] : makeHeat(curves, lanes.classes.height, ink);
+    heat = lanes.classes.folded ? [] : makeHeat(curves, ink);
   }
 
   const curve = (...drawn) => growingLine(scene.curves, line, ...drawn);
@@ -39,7 +41,7 @@ export function makePainter(canvas, colour) {
     const share = (value) => value / SCORE_TOP;
     rules(lane, [0, share(0.5), share(1)]);
     bands(spans(segments.segments), lane, ink['flag-soft']);
-    bands(spans(segments.near_misses), lane, hatch);
+    bands(spans(segments.near_misses), lane, hatches.near);
     line(curves.alignment, lane, share, { style: ink.axis, width: 1, dash: [1.5, 2.5] });
     curve(curves.scores, lane, share, { style: ink.score, width: 1.8 });
   }
@@ -109,7 +111,7 @@ export function makePainter(canvas, colour) {
     const all = { top, height: scene.height - AXIS_PX - top };
     for (const span of scene.curves.unseen) {
       const audio = onlyAudio(span);
-      bands([span], audio ? sound : all, unseenHatch, 2);
+      bands([span], audio ? sound : all, hatches.unseen, 2);
       tools.plate(audio ? 'not heard' : 'not seen', span, audio ? sound.top + 2 : score.top + 4);
     }
   }
@@ -150,6 +152,7 @@ export function makePainter(canvas, colour) {
     pen.fillStyle = ink.grid;
     const { top } = now.lanes.score;
     for (const { time } of ticks) pen.fillRect(Math.round(x(time)), top, 1, now.height - AXIS_PX - top);
+    now.strips.paint(pen, now.width, ink, hatches);
     for (const [name, lane] of Object.entries(now.lanes)) if (!lane.folded) painters[name](lane);
     paintUnseen();
     if (now.curves.growing) paintGrowth(now, tools, ink.axis);

@@ -1,5 +1,5 @@
 // Draws along the time axis of a canvas: step curves, bands, rules, words. A scene says what is in view:
-// { curves, lanes, view, segments, previews, width, height, left }; lengths in CSS px, `left` of the time axis.
+// { curves, lanes, view, segments, previews, strips, width, height, left }; lengths in CSS px, `left` of the time axis.
 import { clamp } from '../lib/format.js';
 import { RIGHT_PX, snippetAt } from './lanes.js';
 

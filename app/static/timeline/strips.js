@@ -1,10 +1,15 @@
-// The strips above the curves: this reviewer's segments, and a thin one for every other reviewer. Blocks are made with
-// each cut, and moved with the view.
-import { find, make } from '../lib/dom.js';
+// The strips above the curves: this reviewer's segments, and a thin one for every other reviewer. A block is an element
+// if it is wide enough, or selected; the others, of which a long clip has hundreds, are drawn on the canvas.
+import { find, lay, make } from '../lib/dom.js';
 import { clamp } from '../lib/format.js';
 import { STATES } from '../review/segment_order.js';
 import { listen, state } from '../state.js';
 import { OTHER_PX, STRIP_PX } from './lanes.js';
+
+const WORDS_PX = 40; // narrower, a cut-off letter says nothing
+const DRAWN_PX = 12; // narrower, it is drawn: hundreds of elements would hold up every frame
+const LEAST_PX = 3;
+const FRAMED_PX = 6; // narrower, a block is all frame
 
 export const othersOf = (review) => (review.others ?? []).slice(0, 3);
 
@@ -22,63 +27,111 @@ export const otherNames = (review) =>
     return made;
   });
 
-export function makeStrips({ isShown }) {
-  const strip = find('.rv-strip');
-  let blocks = []; // [{ segment, made }] of all strips
+function element({ segment, near }) {
+  const made = make('span', near ? 'rv-block rv-near' : 'rv-block', STATES[segment.state][0] + ' ' + segment.label);
+  made.dataset.state = segment.state;
+  made.dataset.id = segment.id;
+  made.classList.toggle('rv-provisional', Boolean(segment.provisional));
+  return made;
+}
 
-  const block = (className) => (segment) => {
-    const made = make('span', className, STATES[segment.state][0] + ' ' + segment.label);
-    made.dataset.state = segment.state;
-    made.dataset.id = segment.id;
-    made.classList.toggle('rv-provisional', Boolean(segment.provisional));
-    return { segment, made };
-  };
+export function makeStrips({ isShown, onChange }) {
+  const strip = find('.rv-strip');
+  const others = find('.rv-others');
+  let rows = []; // [{ box, top, height, blocks: [{ segment, near, made, hushed }], slim: [[block, from, to]] }]
 
   function show(review) {
-    const mine = [...review.misses.map(block('rv-block rv-near')), ...review.marks.map(block('rv-block'))];
-    const theirs = othersOf(review).map(({ marks }) => marks.map(block('rv-block')));
-    strip.replaceChildren(...mine.map(({ made }) => made));
-    find('.rv-others').replaceChildren(
-      ...theirs.map((list) => {
-        const row = make('div');
-        row.append(...list.map(({ made }) => made));
-        return row;
-      }),
-    );
-    blocks = [mine, ...theirs].flat();
-    ring(state.segment, true);
+    const blocks = (list, near = false) => list.map((segment) => ({ segment, near, made: null, hushed: false }));
+    const mine = [...blocks(review.misses, true), ...blocks(review.marks)];
+    const theirs = othersOf(review).map(({ marks }) => blocks(marks));
+    others.replaceChildren(...theirs.map(() => make('div')));
+    rows = [
+      { box: strip, top: 0, height: STRIP_PX, blocks: mine },
+      ...theirs.map((list, i) => ({
+        box: others.children[i],
+        top: STRIP_PX + 1 + OTHER_PX * i,
+        height: OTHER_PX - 1,
+        blocks: list,
+      })),
+    ];
     dim();
   }
 
   // What the table does not list stands back.
   function dim() {
-    for (const { made, segment } of blocks)
-      made.classList.toggle('rv-hushed', made.parentElement === strip && !isShown(segment));
+    for (const block of rows[0]?.blocks ?? []) block.hushed = !isShown(block.segment);
   }
 
-  function ring(segment, on) {
-    if (segment) strip.querySelector('[data-id="' + CSS.escape(segment.id) + '"]')?.classList.toggle('rv-inhand', on);
+  function look() {
+    dim();
+    onChange();
   }
 
   function place(view, toPx, width) {
-    for (const { made, segment } of blocks) {
-      const away = segment.end_s < view[0] || segment.start_s > view[1];
-      made.style.visibility = away ? 'hidden' : ''; // taken out, it would lay out the page anew
-      if (away) continue;
-      const [from, to] = [clamp(toPx(segment.start_s), -4, width), clamp(toPx(segment.end_s), 0, width + 4)];
-      made.style.left = from + 'px';
-      made.style.width = Math.max(3, to - from) + 'px';
-      made.classList.toggle('rv-slim', to - from < 40); // a cut-off letter says nothing
+    for (const row of rows) {
+      row.slim = [];
+      const wide = [];
+      for (const block of row.blocks) {
+        const { segment } = block;
+        if (segment.end_s < view[0] || segment.start_s > view[1]) continue;
+        const from = clamp(toPx(segment.start_s), -4, width);
+        const room = Math.max(LEAST_PX, clamp(toPx(segment.end_s), 0, width + 4) - from);
+        const inHand = row.box === strip && segment.id === state.segment?.id;
+        if (room < DRAWN_PX && !inHand && !segment.provisional) {
+          row.slim.push([block, from, room]);
+          continue;
+        }
+        const made = (block.made ??= element(block));
+        made.style.left = from + 'px';
+        made.style.width = room + 'px';
+        made.classList.toggle('rv-slim', room < WORDS_PX);
+        made.classList.toggle('rv-inhand', inHand);
+        made.classList.toggle('rv-hushed', block.hushed);
+        wide.push(made);
+      }
+      lay(row.box, wide);
+    }
+  }
+
+  // `hatches`: patterns of a near miss and of what was dismissed.
+  function paint(pen, width, ink, hatches) {
+    for (const { box, top, height, slim } of rows) {
+      pen.fillStyle = ink.sunk;
+      pen.fillRect(0, top, width, height);
+      const inset = box === strip ? 1 : 0;
+      for (const [block, from, room] of slim) {
+        const [fill, frame, frame_px] = looks(block, ink, hatches);
+        const [y, high] = [top + inset, height - 2 * inset];
+        if (fill) {
+          pen.fillStyle = fill;
+          pen.fillRect(from, y, room, high);
+        }
+        if (!frame) continue;
+        pen.fillStyle = frame;
+        if (room < FRAMED_PX && !block.near && !block.hushed) {
+          pen.fillRect(from, y, room, high);
+          continue;
+        }
+        pen.fillRect(from, y, frame_px, high);
+        pen.fillRect(from + room - frame_px, y, frame_px, high);
+        pen.fillRect(from, y, room, frame_px);
+        pen.fillRect(from, y + high - frame_px, room, frame_px);
+      }
     }
   }
 
   listen({
-    selected(segment, before) {
-      ring(before, false);
-      ring(segment, true);
-      dim();
-    },
-    filtered: dim,
+    selected: look,
+    filtered: look,
   });
-  return { show, place };
+  return { show, place, paint };
+}
+
+// What fills a slim block, what frames it, and how thick the frame is, in px.
+function looks({ segment, near, hushed }, ink, hatches) {
+  if (hushed) return [null, ink.line, 1];
+  if (segment.state === 'dismissed') return [hatches.dismissed, ink.dim, 1];
+  if (near) return [hatches.near, null, 0];
+  if (segment.state === 'confirmed') return [ink.confirmed, null, 0];
+  return [ink['flag-soft'], ink.flag, 1.5];
 }

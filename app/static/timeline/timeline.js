@@ -19,8 +19,10 @@ export function makeTimeline({ video, now, onSeek, isShown }) {
   const box = find('.rv-lanes');
   const field = find('.rv-field');
   const hit = find('.rv-hit');
+  const cursor = find('.rv-cursor');
   let curves = null;
   let lanes = {};
+  let size = {}; // height of the lanes, and what lies left of the time axis, in px
   let segments = NOTHING;
   let scoreName = 'score';
   let laidMute = false; // whether the lanes were laid out for a clip without an audio track
@@ -29,7 +31,7 @@ export function makeTimeline({ video, now, onSeek, isShown }) {
   const axis = makeAxis({ field, now, onView: show });
   const folds = makeFolds(redraw);
   const previews = makePreviews({ onReady: () => (previews.mute() === laidMute ? repaint() : redraw()) });
-  const strips = makeStrips({ isShown });
+  const strips = makeStrips({ isShown, onChange: () => curves && lanes.score && show() });
   const painter = makePainter(find('.rv-plot canvas'), colourOf(box));
   const threshold = makeThreshold({
     laneOf: () => lanes.score,
@@ -53,12 +55,14 @@ export function makeTimeline({ video, now, onSeek, isShown }) {
     const others = othersOf(segments).length;
     const laid = layLanes(curves, { folded: folds.folded, mute: laidMute, others, windowPx: window.innerHeight });
     lanes = laid.lanes;
+    size = { height: laid.height, left: left() };
     box.style.height = laid.height + 'px';
     axis.measure();
     writeLabels(curves, lanes, scoreName, otherNames(segments));
     folds.bind();
     writeLegend(curves, scoreName);
     painter.prepare(curves, lanes);
+    threshold.place();
     show();
   }
 
@@ -74,8 +78,7 @@ export function makeTimeline({ video, now, onSeek, isShown }) {
     requestAnimationFrame(() => {
       painting = false;
       if (!curves || !axis.width()) return;
-      const look = { view: axis.view(), width: axis.width(), height: box.clientHeight, left: left() };
-      painter.draw({ curves, lanes, segments, previews, ...look });
+      painter.draw({ curves, lanes, segments, previews, strips, view: axis.view(), width: axis.width(), ...size });
       writeWords(curves.growing ? { film: '', sound: '' } : previews.words(), lanes);
     });
   }
@@ -85,13 +88,12 @@ export function makeTimeline({ video, now, onSeek, isShown }) {
     const [from, to] = ([field.dataset.from, field.dataset.to] = axis.view());
     strips.place(axis.view(), toPx, axis.width());
     place(now());
-    threshold.place();
     tell('viewed', { from, to, toPx, lanes, width: axis.width() });
   }
 
   function place(time) {
     const px = axis.toPx(time);
-    const { style } = find('.rv-cursor');
+    const { style } = cursor;
     style.visibility = px < -1 || px > axis.width() + 1 ? 'hidden' : '';
     style.transform = 'translateX(' + px + 'px)';
   }

@@ -17,6 +17,7 @@ from cmhkf.media.sandbox import ARRAY, BEAT, HEADER, JSON, MediaLimits
 
 # Messages that are made before the parent reads them, so that decoding goes on while it encodes. One of audio is large.
 AHEAD, AUDIO_AHEAD = 16, 1
+NICE = 10  # how far work in the background steps back
 
 
 def main() -> None:
@@ -24,6 +25,8 @@ def main() -> None:
     die_with(int(sys.argv[1]))
     job = json.load(sys.stdin)
     limits, device = MediaLimits(**job.pop("limits")), job.pop("device", "cpu")
+    if job.pop("background", False) and hasattr(os, "nice"):  # not on Windows
+        os.nice(NICE)
     with os.fdopen(os.dup(1), "wb") as out:
         os.dup2(2, 1)  # nothing that a C library prints gets between the messages
         messages = Queue[tuple[bytes, bytes] | None](AUDIO_AHEAD if job["kind"] == "audio" else AHEAD)
