@@ -13,7 +13,8 @@ from cmhkf.segments import EXIT_MARGIN, NEAR_MISS_MARGIN
 from cmhkf.timeline import SNIPPET_FRAMES, Timeline
 
 MOST_STEPS = 8  # for a snippet, on average
-VERSION = 3  # in the file's name: a newer page never draws an older file
+HEARD = 0.5  # a kind of sound that never reaches it in a clip gets no row
+VERSION = 4  # in the file's name: a newer page never draws an older file
 
 
 def timeline_curves(analysis: Analysis) -> dict[str, Any]:
@@ -24,7 +25,7 @@ def timeline_curves(analysis: Analysis) -> dict[str, Any]:
     `snippet_ratio` is the length of a snippet as a fraction of seconds.
 
     `similarity` and `probs` are [C][N], one row per class; `chosen` holds the class indices CVKA picked in any window;
-    `level_db` is None without an audio track.
+    `level_db` is None without an audio track; `sounds` holds the kinds of sound that were heard, each with its values.
     """
     level, line = analysis.audio_level_db, analysis.timeline
     at, step = _even(line)
@@ -46,6 +47,11 @@ def timeline_curves(analysis: Analysis) -> dict[str, Any]:
         "exit_margin": EXIT_MARGIN,
         "near_miss_margin": NEAR_MISS_MARGIN,
         "level_db": None if level is None else short(level[at], 1),
+        "sounds": [
+            {"name": name, "values": short(analysis.cues[name][at], 2)}
+            for name in analysis.audio_cues
+            if analysis.cues[name].max() >= HEARD
+        ],
     }
 
 

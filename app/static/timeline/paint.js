@@ -11,6 +11,8 @@ const INKS = [
   'score', 'sunk', 'text', 'unseen', 'wave', 'window',
 ]; // prettier-ignore
 
+const HEARD = 0.5;
+
 export function makePainter(canvas, colour) {
   const tools = makePen(canvas);
   const { pen, x, line, bands, rules } = tools;
@@ -80,6 +82,20 @@ export function makePainter(canvas, colour) {
     line(curves.level_db, lane, (value) => 1 - value / LEVEL_FLOOR_DB, { style: ink.level, width: 1.2 });
   }
 
+  // One row for each kind: pale in full, and again in full colour where it was heard.
+  function paintHeard({ top, height }) {
+    const { sounds } = scene.curves;
+    const rowPx = height / sounds.length;
+    sounds.forEach(({ values }, i) => {
+      const row = { top: top + i * rowPx + 1, height: rowPx - 2 };
+      rules(row, [0]);
+      pen.globalAlpha = 0.35;
+      line(values, row, (value) => value, { style: ink.level, width: 0, filled: true });
+      pen.globalAlpha = 1;
+      line(values, row, (value) => (value >= HEARD ? value : 0), { style: ink.level, width: 0, filled: true });
+    });
+  }
+
   function paintFilm(lane) {
     pen.fillStyle = ink.sunk;
     pen.fillRect(0, lane.top, scene.width, lane.height);
@@ -133,6 +149,7 @@ export function makePainter(canvas, colour) {
     classes: paintClasses,
     saliency: paintSaliency,
     sound: paintAudio,
+    heard: paintHeard,
   };
 
   function draw(now) {

@@ -6,6 +6,7 @@ import { state } from '../state.js';
 import { snippetAt } from './lanes.js';
 
 const [FRAME_PX, SMALL_FRAME_PX] = [126, 78];
+const LEAST_SOUND = 0.1; // of a kind of sound: less is not worth a line
 
 // `more`: further lines, [name, value].
 function linesOf(curves, time, scoreName, more) {
@@ -21,6 +22,8 @@ function linesOf(curves, time, scoreName, more) {
   lines.push(...probs.slice(0, 2).map(([p, name]) => ['P(' + name + ')', p.toFixed(2)]));
   lines.push(['saliency', curves.saliency[i].toFixed(2)]);
   if (curves.level_db) lines.push(['sound', curves.level_db[i].toFixed(0) + ' dB']);
+  const sounds = curves.sounds.filter(({ values }) => values[i] >= LEAST_SOUND);
+  lines.push(...sounds.map(({ name, values }) => [name, values[i].toFixed(2)]));
   return lines;
 }
 
