@@ -3,8 +3,8 @@
     python benchmarks/sound_cues.py FOLDER [FOLDER ...]
 
 The files lie in a folder for each kind, FOLDER/KIND/FILE, audio or video: `gunshot`, `explosion`, `breaking glass` and
-`crowd` hold sounds of these kinds, every other name (`normal`, `speech`, `music`) sounds of none. Prints for each cue how
-many files of its kind make it reach 0.5, and how often an hour it does so in those of other folders: neighbouring
+`crowd` hold sounds of these kinds, every other name (`normal`, `speech`, `music`) sounds of none. Prints for each cue
+how many files of its kind make it reach 0.5, and how often an hour it does so in those of other folders: neighbouring
 snippets count once. Silence is laid before a file without pictures, as the first 2.3 s of a clip are never judged.
 """
 
@@ -81,7 +81,8 @@ def listened(folders: Iterable[Path]) -> Iterator[tuple[str, Heard]]:
 def report(by_kind: dict[str, list[Heard]]) -> Iterator[str]:
     """The table of hits, and under it where else each cue rises."""
     others = [kind for kind in by_kind if kind not in KINDS]
-    yield "| cue | files of its kind where it rises | false, an hour, in " + " | in ".join(others) + " | kinds it is heard in |"
+    places = "".join(f"| false, an hour, in {kind} " for kind in others)
+    yield f"| cue | files of its kind where it rises {places}| other kinds where it rises |"
     yield "|---" * (3 + len(others)) + "|"
     for cue in KINDS:
         own = by_kind.get(cue, [])
@@ -92,9 +93,9 @@ def report(by_kind: dict[str, list[Heard]]) -> Iterator[str]:
             count = sum(heard.alarms[cue] for heard in by_kind[kind])
             low, high = (bound / hours for bound in poisson_interval(count))
             rates.append(f"{count / hours:.1f} ({low:.1f}-{high:.1f}; {count} in {hours:.2f} h)")
-        confused = {kind: sum(h.alarms[cue] > 0 for h in by_kind[kind]) for kind in KINDS if kind in by_kind and kind != cue}
-        words = ", ".join(f"{n} of {len(by_kind[kind])} {kind}" for kind, n in confused.items() if n) or "none"
-        yield f"| {cue} | {hits} | " + " | ".join(rates) + f" | {words} |"
+        confused = {kind: sum(h.alarms[cue] > 0 for h in by_kind[kind]) for kind in {*by_kind} & {*KINDS} - {cue}}
+        words = ", ".join(f"{n} of {len(by_kind[kind])} {kind}" for kind, n in sorted(confused.items()) if n) or "none"
+        yield f"| {' | '.join([cue, hits, *rates, words])} |"
 
 
 def main() -> None:

@@ -22,7 +22,9 @@ def sent(analysis, folder):
 
 
 @pytest.mark.parametrize("again", [kept, sent])
-@pytest.mark.parametrize("mute", [{}, {"audio_level_db": None, "modality_scores": {}, "cues": {}}])
+@pytest.mark.parametrize(
+    "mute", [{"audio_cues": ("motion",)}, {"audio_level_db": None, "modality_scores": {}, "cues": {}}]
+)
 def test_a_round_trip_keeps_every_field(tmp_path, again, mute):
     analysis = make_analysis(np.linspace(0, 1, 300), **mute)
     other = again(analysis, tmp_path)

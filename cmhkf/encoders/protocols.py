@@ -110,5 +110,5 @@ class Encoders:
     audio_cues: frozenset[str] = frozenset()
     """Names of the cues that come from audio; `cue_score` works without them."""
     hear: Callable[[np.ndarray, np.ndarray], Mapping[str, np.ndarray]] | None = None
-    """Audio rows [B, D_a] of snippets that end at [B] seconds to `audio_cues`, [B] each in [0, 1]: where the rows tell
-    them, kept features need not be made anew when a cue changes. None: the audio encoder's own cues are all there is."""
+    """Audio rows [B, D_a] of snippets that end at [B] seconds to `audio_cues`, [B] each in [0, 1]: where rows tell the
+    cues, kept features need not be made anew when a cue changes. None: the audio encoder's own cues are all."""
