@@ -147,7 +147,10 @@ test('lanes lie below each other, and ticks are round', () => {
   assert.equal(lanes.film.folded, true);
   assert.equal(layLanes({ classes: ['a'], sounds: [] }, page).lanes.heard, undefined);
   const low = { ...page, windowPx: 800 };
-  assert.deepEqual([lanes, layLanes(curves, low).lanes].map((laid) => laid.heard.folded), [false, true]);
+  assert.deepEqual(
+    [lanes, layLanes(curves, low).lanes].map((laid) => laid.heard.folded),
+    [false, true],
+  );
   assert.equal(layLanes(curves, { ...low, folded: new Set(['heard']) }).lanes.heard.folded, false); // opened by hand
   assert.deepEqual(timeTicks([0, 10], 500).map((tick) => tick.text), ['00:00', '00:02', '00:04', '00:06', '00:08', '00:10']); // prettier-ignore
 });

@@ -2,6 +2,7 @@
 // screen and not the length of the clip, so that an hour zooms and pans at display rate.
 import { onlyAudio } from '../lib/unseen.js';
 import { growingLine, paintGrowth } from './growth.js';
+import { paintHeard } from './heard.js';
 import { makeHeat, paintHeat } from './heat.js';
 import { AXIS_PX, LEVEL_FLOOR_DB, RIGHT_PX, saliencyTop, SCORE_TOP, timeTicks } from './lanes.js';
 import { makePen } from './pen.js';
@@ -10,8 +11,6 @@ const INKS = [
   'axis', 'flag-soft', 'flag', 'grid', 'heat0', 'heat1', 'heat2', 'heat3', 'level', 'miss', 'miss-soft', 'saliency',
   'score', 'sunk', 'text', 'unseen', 'wave', 'window',
 ]; // prettier-ignore
-
-const HEARD = 0.5;
 
 export function makePainter(canvas, colour) {
   const tools = makePen(canvas);
@@ -82,20 +81,6 @@ export function makePainter(canvas, colour) {
     line(curves.level_db, lane, (value) => 1 - value / LEVEL_FLOOR_DB, { style: ink.level, width: 1.2 });
   }
 
-  // One row for each kind: pale in full, and again in full colour where it was heard.
-  function paintHeard({ top, height }) {
-    const { sounds } = scene.curves;
-    const rowPx = height / sounds.length;
-    sounds.forEach(({ values }, i) => {
-      const row = { top: top + i * rowPx + 1, height: rowPx - 2 };
-      rules(row, [0]);
-      pen.globalAlpha = 0.35;
-      line(values, row, (value) => value, { style: ink.level, width: 0, filled: true });
-      pen.globalAlpha = 1;
-      line(values, row, (value) => (value >= HEARD ? value : 0), { style: ink.level, width: 0, filled: true });
-    });
-  }
-
   function paintFilm(lane) {
     pen.fillStyle = ink.sunk;
     pen.fillRect(0, lane.top, scene.width, lane.height);
@@ -149,7 +134,7 @@ export function makePainter(canvas, colour) {
     classes: paintClasses,
     saliency: paintSaliency,
     sound: paintAudio,
-    heard: paintHeard,
+    heard: (lane) => paintHeard(lane, scene, tools, ink.level),
   };
 
   function draw(now) {
