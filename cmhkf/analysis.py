@@ -73,6 +73,8 @@ class Analysis:
     """What-if: `scores` with one modality left out, by name ("without_audio", "without_text")."""
     cues: Mapping[str, np.ndarray] = field(default_factory=dict)
     """[N] each: named signals of the encoders that need no training, such as motion."""
+    audio_cues: tuple[str, ...] = ()
+    """Those of `cues` that name a kind of sound, in [0, 1]; empty in files of older versions."""
     calibration: str = ""
     """What a score of 0.5 means, in words for people; empty where nothing was calibrated."""
     least_share: float = 0.0
@@ -189,6 +191,7 @@ class Analysis:
             line = header["timeline"]
             header["timeline"] = Timeline.from_dict(line | {"frame_times_s": times})
             header["classes"] = tuple(header["classes"])
+            header["audio_cues"] = tuple(header.get("audio_cues", ()))
             rows = header.get("unseen_s")
             header["unseen_s"] = None if rows is None else from_rows(rows)
             return cls(**header, **groups, **arrays)

@@ -206,6 +206,18 @@ class Analyzer:
         sums = [rows[window].sum(axis=0, dtype=np.float64) for window in split_windows(len(rows))]
         return familiar.distance(np.sum(sums, axis=0) / len(rows))
 
+    def cues_of(self, features: Features) -> dict[str, np.ndarray]:
+        """The named cues, those that the audio rows tell in place of what was kept of them."""
+        hear, names = self.encoders.hear, self.encoders.audio_cues
+        if hear is None:
+            return dict(features.cues)
+        kept = {name: cue for name, cue in features.cues.items() if name not in names}
+        if features.audio is None:
+            return kept
+        line = features.timeline
+        heard = [hear(features.audio[window], line.ends_s[window]) for window in line.windows()]
+        return kept | {name: np.concatenate([part[name] for part in heard]) for name in heard[0]}
+
     def _used(self, features: Features) -> str:
         """The modalities that took part in this clip's scores."""
         has_audio = features.audio is not None and self.config.listens
@@ -222,6 +234,7 @@ class Analyzer:
                 f"but {self.model_id!r} reads those of {self.recipe.describe()}; extract them anew"
             )
         begun = time.perf_counter() if begun is None else begun
+        features = replace(features, cues=self.cues_of(features))
         scored, embeddings = self.score(features), to_512(features.video)
         for wide in (scored.fused_embeddings, embeddings):
             wide.setflags(write=False)  # no copy is made of them
@@ -240,6 +253,7 @@ class Analyzer:
             **self._normal(),
             **picked(self, "classes", "model_id", "recipe_hash", "trained", "score_source"),
             **picked(features, "clip", "cues", "audio_level_db"),
+            audio_cues=tuple(name for name in features.cues if name in self.encoders.audio_cues),
             saliency_windows_s=windows_s(line, scored.saliency_peaks, max(self.config.afae.w, 0)),
             clip_embeddings=embeddings,
             calibration=self._calibration_for(features.clip.name),
@@ -263,7 +277,7 @@ class Growth:
     def take(self, part: Part) -> Growing:
         """Put the newest of a window to what is known."""
         analyzer, at, n = self._analyzer, part.first // WINDOW_SNIPPETS, part.features.timeline.n_snippets
-        scored = analyzer.score(part.features, what_if=False)
+        scored = analyzer.score(replace(part.features, cues=analyzer.cues_of(part.features)), what_if=False)
         self._scored[at:] = [replace(scored, fused_embeddings=np.zeros((n, 0), np.float32), modality_scores={})]
         self._levels[at:] = [part.features.audio_level_db]
         scored, levels = joined(self._scored), [level for level in self._levels if level is not None]

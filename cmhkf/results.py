@@ -29,8 +29,9 @@ _LABEL = {"label": TEXT, "label_prob": NUMBER}
 _CUT = {"threshold": NUMBER, "segment": WHOLE}
 _SCORES = {"score": NUMBER, "alignment_score": NUMBER}
 _SIGNALS = {"saliency": NUMBER, "audio_level_db": NUMBER, "class_probs": pa.map_(TEXT, NUMBER)}
+_CUES = {"cues": pa.map_(TEXT, NUMBER)}
 SEGMENTS = pa.schema(_CLIP | _CUT | _TIMES | {"peak_s": NUMBER, "score": NUMBER} | _LABEL | {"second": TEXT})
-SNIPPETS = pa.schema(_CLIP | {"snippet": WHOLE} | _TIMES | _SCORES | _LABEL | _SIGNALS)
+SNIPPETS = pa.schema(_CLIP | {"snippet": WHOLE} | _TIMES | _SCORES | _LABEL | _SIGNALS | _CUES)
 
 
 @dataclass(frozen=True)
@@ -159,19 +160,25 @@ def _segments(analysis: Analysis, file: str, threshold: float) -> pa.RecordBatch
 
 
 def _snippets(analysis: Analysis, file: str) -> pa.RecordBatch:
-    line, n, n_classes = analysis.timeline, analysis.n_snippets, len(analysis.classes)
+    line, n = analysis.timeline, analysis.n_snippets
     anomaly = analysis.class_probs[:, 1:]  # [N, C - 1]
     strongest = anomaly.argmax(axis=1)
+    cues = np.stack([*analysis.cues.values()], axis=1) if analysis.cues else np.zeros((n, 0))
     labels = [analysis.classes[1 + c] for c in strongest]
     probs = anomaly.max(axis=1) / np.maximum(anomaly.sum(axis=1), 1e-9)
-    offsets = np.arange(n + 1, dtype=np.int32) * n_classes
-    by_class = np.asarray(analysis.class_probs, np.float64).ravel()
     columns = [
         np.arange(n, dtype=np.int32),
         *(line.times_s, line.ends_s, analysis.scores, analysis.alignment_scores, labels, probs, analysis.saliency),
         [None] * n if analysis.audio_level_db is None else analysis.audio_level_db,
     ]
-    kinds = SNIPPETS.types[len(_CLIP) : -1]
+    kinds = SNIPPETS.types[len(_CLIP) : -2]
     arrays = [pa.array(values, kind) for values, kind in zip(columns, kinds, strict=True)]
-    arrays.append(pa.MapArray.from_arrays(offsets, pa.array(analysis.classes * n), pa.array(by_class)))
+    arrays += [_map(analysis.classes, analysis.class_probs), _map(tuple(analysis.cues), cues)]
     return pa.record_batch([*_of_clip(analysis, file, n), *arrays], schema=SNIPPETS)
+
+
+def _map(names: tuple[str, ...], values: np.ndarray) -> pa.Array:
+    """Values [N, K] as one map of K names for each row."""
+    offsets = np.arange(len(values) + 1, dtype=np.int32) * len(names)
+    flat = pa.array(np.asarray(values, np.float64).ravel())
+    return pa.MapArray.from_arrays(offsets, pa.array(names * len(values), TEXT), flat)

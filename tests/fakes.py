@@ -112,10 +112,12 @@ def made_up(clip, analyzer, bumps=BUMPS) -> Analysis:
     facts = {"clip": clip, "timeline": line, "classes": XD_CLASSES, "trained": analyzer.trained, "elapsed_s": 1.25}
     facts |= {"model_id": analyzer.model_id, "recipe_hash": analyzer.recipe_hash, "device": "cpu"}
     facts |= {"encoders": "made-up encoders", "score_source": "two bumps, made up for tests"}
-    loud = {"modalities": "VT", "modality_scores": {}, "audio_level_db": None}
+    cues, loud = {"motion": 0.3 * scores}, {"modalities": "VT", "modality_scores": {}, "audio_level_db": None}
     if clip.has_audio:
         level_db = -20 - 30 * np.random.default_rng(1).random(n)
         loud = {"modalities": "VAT", "modality_scores": {"without_audio": 0.6 * scores}, "audio_level_db": level_db}
+        cues |= {"gunshot": scores, "crowd": 0.3 * scores}
+        loud |= {"audio_cues": ("gunshot", "crowd")}
     return Analysis(
         **facts | loud,
         scores=scores,
@@ -129,7 +131,7 @@ def made_up(clip, analyzer, bumps=BUMPS) -> Analysis:
         saliency_windows_s=windows,
         clip_embeddings=probs[:, 1:] + 0.05 * rng.random((n, len(XD_CLASSES) - 1)),
         fused_embeddings=probs if analyzer.trained else np.ones((n, 0)),
-        cues={"motion": 0.3 * scores},
+        cues=cues,
     )
 
 
@@ -150,6 +152,7 @@ def beginning(whole: Analysis, n: int) -> Analysis:
         fused_embeddings=np.zeros((n, 0)),
         modality_scores={},
         cues={},
+        audio_cues=(),
     )
 
 

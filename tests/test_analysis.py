@@ -22,7 +22,9 @@ def sent(analysis, folder):
 
 
 @pytest.mark.parametrize("again", [kept, sent])
-@pytest.mark.parametrize("mute", [{}, {"audio_level_db": None, "modality_scores": {}, "cues": {}}])
+@pytest.mark.parametrize(
+    "mute", [{"audio_cues": ("motion",)}, {"audio_level_db": None, "modality_scores": {}, "cues": {}}]
+)
 def test_a_round_trip_keeps_every_field(tmp_path, again, mute):
     analysis = make_analysis(np.linspace(0, 1, 300), **mute)
     other = again(analysis, tmp_path)
@@ -70,9 +72,10 @@ def test_what_was_not_seen_is_saved_and_an_older_file_says_that_it_does_not_know
     with np.load(path) as file:
         arrays = dict(file)
     header = json.loads(arrays["header"].tobytes())
-    del header["unseen_s"], header["declared_duration_s"]
+    del header["unseen_s"], header["declared_duration_s"], header["audio_cues"]
     np.savez(path, **arrays | {"header": np.frombuffer(json.dumps(header).encode(), np.uint8)})
     assert (Analysis.load(path).unseen_s, Analysis.load(path).declared_duration_s) == (None, None)
+    assert (set(Analysis.load(path).cues), Analysis.load(path).audio_cues) == ({"motion"}, ())
 
 
 @pytest.mark.parametrize(

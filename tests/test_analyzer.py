@@ -119,6 +119,21 @@ def test_cues_make_the_score_where_an_encoder_set_says_so():
     assert (dict(silent.modality_scores), silent.modalities) == ({}, "VT")
 
 
+def test_audio_rows_tell_cues_in_place_of_what_was_kept_of_them():
+    def hear(rows, ends_s):
+        return {"gunshot": rows[:, 0] ** 2, "ends": ends_s}
+
+    names = frozenset({"gunshot", "ends", "loud"})  # "loud": by an earlier version, in features that were kept
+    analyzer = Analyzer(fake_encoders(audio_cues=names, hear=hear), CONFIG, name="demo")
+    features = make_features(300)
+    analysis = analyse(analyzer, features)
+    assert (set(analysis.cues), analysis.audio_cues) == ({"brightness", "gunshot", "ends"}, ("gunshot", "ends"))
+    np.testing.assert_allclose(analysis.cues["gunshot"], features.audio[:, 0] ** 2)
+    np.testing.assert_allclose(analysis.cues["ends"], features.timeline.ends_s)
+    silent = analyse(analyzer, make_features(30, sound=False))
+    assert (set(silent.cues), silent.audio_cues) == ({"brightness"}, ())
+
+
 def test_trained_scores_are_the_models(checkpoint):
     features = make_features(300)
     analysis = analyse(Analyzer(fake_encoders(), CONFIG, name="x", checkpoint=checkpoint), features)

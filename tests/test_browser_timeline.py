@@ -118,6 +118,22 @@ def test_sound_is_a_waveform_and_pictures_lie_where_they_belong(seen):
     assert "0 dB" in seen.inner_text(".rv-gutter")
 
 
+def test_a_kind_of_sound_that_was_heard_has_a_row(seen):
+    assert seen.get_attribute(".rv-fold[data-lane=heard]", "aria-label") == "kinds of sound"
+    rows = seen.locator(".rv-gutter .rv-row").all_inner_texts()
+    assert ("gunshot" in rows, "crowd" in rows) == (True, False)  # the latter never reaches a half
+    box = seen.locator(".rv-hit").bounding_box()
+    seen.mouse.move(box["x"] + 0.7 * box["width"], box["y"] + 150)
+    seen.wait_for_selector(".rv-readout span:has-text('gunshot')", state="visible")
+    assert "crowd" in seen.inner_text(".rv-readout")
+    open_px = seen.locator(".rv-lanes").bounding_box()["height"]
+    seen.locator(".rv-fold[data-lane=heard]").press("Enter")
+    seen.wait_for_selector(".rv-fold[data-lane=heard]:has-text('kinds of sound')")
+    assert seen.locator(".rv-lanes").bounding_box()["height"] <= open_px
+    seen.keyboard.press("Enter")
+    seen.wait_for_selector(".rv-row:has-text('gunshot')")
+
+
 def test_zoomed_in_pictures_and_sound_stay_with_their_time(seen):
     """The change at 10 s lies in the middle of any view round it."""
     box = seen.locator(".rv-hit").bounding_box()

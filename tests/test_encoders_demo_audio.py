@@ -10,10 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
-from cmhkf.encoders.demo import aisfx, movie_sounds
+from cmhkf.encoders.demo import aisfx, movie_sounds, sound_kinds
 from cmhkf.encoders.demo import audio as demo_audio
-from cmhkf.encoders.demo.audio import EFFECTS, KINDS, LEVEL, LOGMEL_MEAN, DemoAudioEncoder, load_audio
+from cmhkf.encoders.demo.audio import EFFECTS, KINDS, LEVEL, LOGMEL_MEAN, DemoAudioEncoder, load_audio, sound_cues
+from cmhkf.encoders.demo.shipped import SOUND_KINDS
 
 RATE = aisfx.RATE_HZ
 
@@ -21,6 +23,11 @@ RATE = aisfx.RATE_HZ
 @pytest.fixture(scope="module")
 def encoder() -> DemoAudioEncoder:
     return load_audio("cpu")
+
+
+@pytest.fixture(scope="module")
+def kinds() -> sound_kinds.SoundKinds:
+    return sound_kinds.load_sound_kinds()
 
 
 def sounds() -> dict[str, np.ndarray]:
@@ -116,8 +123,6 @@ def test_rows_do_not_depend_on_how_the_sound_is_cut(encoder):
         late = encoder.encode(sound[start:], start / RATE, ends[cut:])
         joined = np.concatenate([early.audio, late.audio])
         np.testing.assert_allclose(joined, whole.audio, atol=2e-3)  # bfloat16 kernels vary with the batch
-        for name, values in whole.cues.items():
-            np.testing.assert_allclose(np.concatenate([early.cues[name], late.cues[name]]), values, atol=1e-6)
 
 
 def test_what_is_missing_counts_as_silence(encoder):
@@ -127,19 +132,19 @@ def test_what_is_missing_counts_as_silence(encoder):
     np.testing.assert_allclose(rows.audio, expected.audio, atol=1e-6)
 
 
-def test_silence_gives_finite_rows_and_no_cues(encoder):
-    for sound in (np.zeros(2 * RATE, np.float32), np.zeros(0, np.float32), np.zeros(1, np.float32)):
-        rows = encoder.encode(sound, 0.0, np.array([2 / 3, 4 / 3]))
+def test_silence_gives_finite_rows_and_no_cues(encoder, kinds):
+    ends = np.array([2 / 3, 8 / 3])
+    for sound in (np.zeros(3 * RATE, np.float32), np.zeros(0, np.float32), np.zeros(1, np.float32)):
+        rows = encoder.encode(sound, 0.0, ends)
         assert np.isfinite(rows.audio).all()
         assert not rows.audio[:, LOGMEL_MEAN].any()
         np.testing.assert_allclose(rows.audio[:, LEVEL], 0, atol=1e-6)
-        assert not any(values.any() for values in rows.cues.values())
+        assert not any(values.any() for values in sound_cues(kinds, rows.audio, ends).values())
 
 
 def test_no_snippets_give_no_rows(encoder):
     rows = encoder.encode(clip(1.0), 0.0, np.zeros(0))
-    assert (rows.audio.shape, set(rows.cues)) == ((0, encoder.audio_dim), {"gunshot", "screams", "fight sounds"})
-    assert all(values.shape == (0,) for values in rows.cues.values())
+    assert rows.audio.shape == (0, encoder.audio_dim)
 
 
 def test_loudness_is_carried_beside_the_normalised_parts(encoder):
@@ -151,13 +156,49 @@ def test_loudness_is_carried_beside_the_normalised_parts(encoder):
     np.testing.assert_allclose(loud[EFFECTS], soft[EFFECTS], atol=2e-2)
 
 
-def test_cues_fade_below_what_is_loud(encoder):
-    sound = clip(2.0) / np.abs(clip(2.0)).max()
-    gains = (1.0, 0.33, 0.178, 0.09)
-    at = {gain: encoder.encode(sound * gain, 0.0, np.array([2.0])).cues["screams"][0] for gain in gains}
-    assert at[1.0] == pytest.approx(at[0.33], rel=0.05)  # -9.6 dB still counts in full
-    assert at[0.178] == pytest.approx(at[1.0] / 2, rel=0.05)  # -15 dB by half
-    assert at[0.09] == 0  # -20.9 dB not at all
+def row_of(embedding: np.ndarray, level_db: float) -> np.ndarray:
+    """An audio row that holds nothing but these."""
+    row = np.zeros(demo_audio.AUDIO_DIM, np.float32)
+    row[EFFECTS], row[LEVEL] = embedding / demo_audio.EFFECTS_NORM, 1 + level_db / 100
+    return row
+
+
+def test_the_heads_are_the_packages_perceptrons(kinds):
+    """Oracle: torch's own layers, with the weights as they are in the file."""
+    arrays = load_file(SOUND_KINDS.path)
+    embeddings = torch.from_numpy(np.random.default_rng(1).random((5, aisfx.FEATURES), np.float32))
+    for head, (said, n) in enumerate(zip(kinds.log_probabilities(embeddings.numpy()), (78, 79, 69), strict=True)):
+        layers = [torch.nn.Linear(*size) for size in ((512, 256), (256, 128), (128, n))]
+        for i, layer in enumerate(layers):
+            state = {name: arrays[f"{head}.{i}.{name}"].float() for name in ("weight", "bias")}
+            layer.load_state_dict(state)
+        net = torch.nn.Sequential(layers[0], torch.nn.ReLU(), layers[1], torch.nn.ReLU(), layers[2])
+        with torch.inference_mode():
+            np.testing.assert_allclose(said, net(embeddings).log_softmax(dim=1), atol=1e-4)
+
+
+def test_a_cue_is_half_where_its_heads_agree_on_its_half(kinds):
+    embeddings = 2 * np.random.default_rng(2).random((40, aisfx.FEATURES), np.float32)
+    rows = np.stack([row_of(embedding, -20) for embedding in embeddings])
+    cues, said = sound_cues(kinds, rows, np.full(40, 9.0)), kinds.log_probabilities(embeddings)
+    assert set(cues) == {"gunshot", "explosion", "breaking glass", "crowd"} <= demo_audio.SOUND_CUES
+    for name, kind in sound_kinds.KINDS.items():
+        mean = np.mean([head[:, i] for head, i in zip(said, kind.outputs, strict=True)], axis=0)
+        np.testing.assert_allclose(np.log(cues[name] / (1 - cues[name])), 2 * (mean - kind.half), atol=1e-2)
+
+
+def test_cues_fade_below_what_is_loud_and_leave_the_beginning_unjudged(kinds):
+    embedding = 2 * np.random.default_rng(3).random(aisfx.FEATURES, np.float32)
+    rows = np.stack([row_of(embedding, level_db) for level_db in (-5, -35, -40, -45, -60, -5)])
+    for values in sound_cues(kinds, rows, np.array([9, 9, 9, 9, 9, 2.3])).values():
+        assert values[0] > 0
+        np.testing.assert_allclose(values / values[0], [1, 1, 0.5, 0, 0, 0], atol=1e-5)
+
+
+def test_the_recipe_of_the_rows_is_the_one_that_heads_were_trained_on(encoder):
+    """Cues changed and rows did not: a checkpoint of before must go on reading them."""
+    assert ("cues", "from -20 to -10 dB") in encoder.identity
+    assert len(encoder.identity) == 9
 
 
 def test_bfloat16_hears_what_float32_hears():

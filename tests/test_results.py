@@ -52,6 +52,7 @@ def test_the_tables_equal_the_analyses(folder, group, monkeypatch):
             assert (row["start_s"], row["end_s"]) == (analysis.times_s[i], analysis.timeline.ends_s[i])
             assert (row["score"], row["alignment_score"]) == (analysis.scores[i], analysis.alignment_scores[i])
             assert row["saliency"] == analysis.saliency[i]
+            assert dict(row["cues"]) == {cue: values[i] for cue, values in analysis.cues.items()}
             assert dict(row["class_probs"]) == dict(zip(analysis.classes, analysis.class_probs[i], strict=True))
 
 

@@ -14,6 +14,7 @@ from cmhkf.segments import EXIT_MARGIN, NEAR_MISS_MARGIN
 from cmhkf.timeline import SNIPPET_FRAMES, Timeline
 
 MOST_STEPS = 8  # for a snippet, on average
+HEARD = 0.5  # a kind of sound that never reaches it in a clip gets no row
 VERSION = 4  # in the file's name: a newer page never draws an older file
 ROWS = ("scores", "alignment", "similarity", "probs", "saliency", "windowed", "level_db")  # what is as long as the clip
 UNIT = 10_000  # of a packed number: four digits
@@ -28,7 +29,7 @@ def timeline_curves(analysis: Analysis) -> dict[str, Any]:
 
     `similarity` and `probs` are [C][N], one row per class; `chosen` holds the class indices CVKA picked in any window;
     `normal_similarity` [C][2] and `normal_saliency` are the scales of these lanes, None where the model has none;
-    `level_db` is None without an audio track.
+    `level_db` is None without an audio track; `sounds` holds the kinds of sound that were heard, each with its values.
     """
     level, line, normal = analysis.audio_level_db, analysis.timeline, analysis.normal_similarity
     at, step = _even(line)
@@ -52,6 +53,11 @@ def timeline_curves(analysis: Analysis) -> dict[str, Any]:
         "exit_margin": EXIT_MARGIN,
         "near_miss_margin": NEAR_MISS_MARGIN,
         "level_db": None if level is None else short(level[at], 1),
+        "sounds": [
+            {"name": name, "values": short(analysis.cues[name][at], 2)}
+            for name in analysis.audio_cues
+            if analysis.cues[name].max() >= HEARD
+        ],
     }
 
 

@@ -109,3 +109,6 @@ class Encoders:
     """Untrained anomaly score in [0, 1] from video rows [N, D_v] and cues [N]; None: use 1 - P(normal)."""
     audio_cues: frozenset[str] = frozenset()
     """Names of the cues that come from audio; `cue_score` works without them."""
+    hear: Callable[[np.ndarray, np.ndarray], Mapping[str, np.ndarray]] | None = None
+    """Audio rows [B, D_a] of snippets that end at [B] seconds to `audio_cues`, [B] each in [0, 1]: where rows tell the
+    cues, kept features need not be made anew when a cue changes. None: the audio encoder's own cues are all."""

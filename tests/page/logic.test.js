@@ -167,11 +167,19 @@ test('marks of the map say what their points are', () => {
 
 test('lanes lie below each other, and ticks are round', () => {
   const page = { folded: new Set(['film']), mute: false, others: 1, windowPx: 1000 };
-  const { lanes, height } = layLanes({ classes: ['a', 'b'] }, page);
+  const curves = { classes: ['a', 'b'], sounds: [1, 2, 3] };
+  const { lanes, height } = layLanes(curves, page);
   const ends = Object.values(lanes).map((lane) => [lane.top, lane.top + lane.height]);
   for (let i = 1; i < ends.length; i++) assert.ok(ends[i][0] > ends[i - 1][1]);
   assert.ok(height > ends.at(-1)[1]);
   assert.equal(lanes.film.folded, true);
+  assert.equal(layLanes({ classes: ['a'], sounds: [] }, page).lanes.heard, undefined);
+  const low = { ...page, windowPx: 800 };
+  assert.deepEqual(
+    [lanes, layLanes(curves, low).lanes].map((laid) => laid.heard.folded),
+    [false, true],
+  );
+  assert.equal(layLanes(curves, { ...low, folded: new Set(['heard']) }).lanes.heard.folded, false); // opened by hand
   assert.deepEqual(timeTicks([0, 10], 500).map((tick) => tick.text), ['00:00', '00:02', '00:04', '00:06', '00:08', '00:10']); // prettier-ignore
 });
 

@@ -11,6 +11,7 @@ const SCORE_HINT = 'Solid: the score that the threshold cuts. Dotted: 1 − P(no
 const CLASS_HINT = 'Class similarity, by picture and class text';
 const SALIENCY_HINT =
   "How well the picture matches the chosen class texts, laid on the sound's time axis; no sound is in it. Triangles: its peaks, shaded: the windows round them (AFAE). Line: average.";
+const HEARD_HINT = 'Kinds of sound that were heard, by name. Full colour: 0.5 or more.';
 const SOUND_HINT = 'Waveform, as tall as its loudest moment. Line: level in dB re full scale.';
 
 const middle = (lane) => lane.top + lane.height / 2;
@@ -48,9 +49,17 @@ function classLabels(curves, lane) {
   return [name, ...rows];
 }
 
+function heardLabels(curves, lane) {
+  const name = foldAt(lane, 'heard', lane.folded ? 'kinds of sound' : '', HEARD_HINT);
+  name.ariaLabel = 'kinds of sound';
+  if (lane.folded) return [name];
+  const rowPx = lane.height / curves.sounds.length;
+  return [name, ...curves.sounds.map((s, i) => labelAt(lane.top + (i + 0.5) * rowPx, 'rv-row', s.name, HEARD_HINT))];
+}
+
 // `more`: labels of strips.
 export function writeLabels(curves, lanes, scoreName, more) {
-  const { film, score, classes, saliency, sound } = lanes;
+  const { film, score, classes, saliency, sound, heard } = lanes;
   const tick = (top, text) => labelAt(top, 'rv-tick', text);
   const saliencyLabel = foldAt(saliency, 'saliency', 'video-text saliency', SALIENCY_HINT);
   if (!saliency.folded) saliencyLabel.append(make('small', '', 'projected on audio'));
@@ -65,6 +74,7 @@ export function writeLabels(curves, lanes, scoreName, more) {
   ];
   if (curves.level_db && !sound.folded)
     labels.push(tick(sound.top + 4, '0 dB'), tick(sound.top + sound.height - 4, LEVEL_FLOOR_DB));
+  if (heard) labels.push(...heardLabels(curves, heard));
   const held = document.activeElement?.closest?.('.rv-gutter .rv-fold')?.dataset.lane;
   find('.rv-gutter').replaceChildren(...labels, ...more);
   if (held) find('.rv-fold[data-lane=' + held + ']').focus();

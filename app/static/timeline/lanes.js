@@ -9,6 +9,8 @@ const FOLDED_PX = 13;
 export const RIGHT_PX = 14;
 export const OTHER_PX = 12; // a strip of another reviewer
 const LOW_SCREEN_PX = 940; // below it the lanes leave more room to the video
+const SOUND_ROW_PX = 13;
+const FEW_SOUNDS = 2; // more are folded away at first on a low screen
 export const LEVEL_FLOOR_DB = -60;
 export const SCORE_TOP = 1.04; // a score of 1 stays clear of the lane's edge
 
@@ -16,27 +18,30 @@ export const SCORE_TOP = 1.04; // a score of 1 stays clear of the lane's edge
 
 /**
  * Each lane's `top` and `height` in px, from the top of the timeline; a folded one leaves only its name.
- * @param {{ classes: string[] }} curves
+ * @param {{ classes: string[], sounds: object[] }} curves
  * @param {{ folded: Set<string>, mute: boolean, others: number, windowPx: number }} page `others` is the number of strips
  *   of other reviewers
  */
 export function layLanes(curves, { folded, mute, others, windowPx }) {
   const low = windowPx < LOW_SCREEN_PX;
   const rowPx = clamp(Math.round((low ? 77 : 104) / curves.classes.length), 11, 15);
+  const sounds = curves.sounds.length;
+  const isFolded = (name) => folded.has(name) !== (name === 'heard' && low && sounds > FEW_SOUNDS);
   const heights = {
     film: low ? 30 : 40,
     score: low ? 80 : 100,
     classes: rowPx * curves.classes.length,
     saliency: low ? 36 : 44,
     sound: mute ? 18 : low ? 32 : 40,
+    ...(sounds && { heard: SOUND_ROW_PX * sounds }),
   };
   let top = STRIP_PX + 5 + OTHER_PX * others;
   /** @type {Record<string, Lane>} */
   const lanes = {};
   for (const [name, full] of Object.entries(heights)) {
-    const height = folded.has(name) ? FOLDED_PX : full;
-    lanes[name] = { top, height, folded: folded.has(name) };
-    top += height + (folded.has(name) ? 4 : GAP_PX);
+    const height = isFolded(name) ? FOLDED_PX : full;
+    lanes[name] = { top, height, folded: isFolded(name) };
+    top += height + (isFolded(name) ? 4 : GAP_PX);
   }
   return { lanes, height: top - GAP_PX + 5 + AXIS_PX };
 }

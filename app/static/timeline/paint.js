@@ -2,6 +2,7 @@
 // screen and not the length of the clip, so that an hour zooms and pans at display rate.
 import { onlyAudio } from '../lib/unseen.js';
 import { growingLine, paintGrowth } from './growth.js';
+import { paintHeard } from './heard.js';
 import { makeHeat, paintHeat } from './heat.js';
 import { AXIS_PX, heatAlpha, LEVEL_FLOOR_DB, RIGHT_PX, saliencyTop, SCORE_TOP, snippetAt, timeTicks } from './lanes.js';
 import { makePen } from './pen.js';
@@ -138,6 +139,7 @@ export function makePainter(canvas, colour) {
     classes: paintClasses,
     saliency: paintSaliency,
     sound: paintAudio,
+    heard: (lane) => paintHeard(lane, scene, tools, ink.level),
   };
 
   function draw(now) {

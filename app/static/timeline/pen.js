@@ -16,9 +16,9 @@ export function makePen(canvas) {
       ? Math.max(scene.curves.duration_s, i * scene.curves.snippet_s)
       : (i + 1) * scene.curves.snippet_s;
 
-  // A stepped line of the snippets [from, to), in columns of a pixel: each from the least to the greatest in it. Not as
+  // A stepped line of the snippets [from, to), filled down to 0 or not, in columns of a pixel: each from the least to the greatest in it. Not as
   // a path: stroking the zigzag of a long clip takes some seventy times as long.
-  function line(values, lane, toShare, { style, width, dash = [1, 0], from = 0, to = values.length }) {
+  function line(values, lane, toShare, { style, width, dash = [1, 0], filled = false, from = 0, to = values.length }) {
     const { curves, view } = scene;
     const y = (value) => lane.top + lane.height * (1 - clamp(toShare(value), 0, 1));
     const inView = view.map((time) => snippetAt(curves, time));
@@ -37,7 +37,7 @@ export function makePen(canvas) {
       }
       if (px % (on + off) >= on) continue;
       const top = y(high) - width / 2;
-      pen.fillRect(px, top, 1, y(low) + width / 2 - top);
+      pen.fillRect(px, top, 1, (filled ? lane.top + lane.height : y(low) + width / 2) - top);
     }
   }
 

@@ -6,6 +6,7 @@ import { state } from '../state.js';
 import { snippetAt } from './lanes.js';
 
 const [FRAME_PX, SMALL_FRAME_PX] = [126, 78];
+const LEAST_SOUND = 0.1; // of a kind of sound: less is not worth a line
 
 // The similarity that is drawn at a height in the class lane, and what is normal.
 function similarityLines(curves, lane, y, i) {
@@ -31,6 +32,8 @@ function linesOf(curves, time, scoreName, more, { classes, y }) {
   lines.push(...probs.slice(0, 2).map(([p, name]) => ['P(' + name + ')', p.toFixed(2)]));
   lines.push(...similarityLines(curves, classes, y, i), ['saliency', curves.saliency[i].toFixed(2)]);
   if (curves.level_db) lines.push(['sound', curves.level_db[i].toFixed(0) + ' dB']);
+  const sounds = curves.sounds.filter(({ values }) => values[i] >= LEAST_SOUND);
+  lines.push(...sounds.map(({ name, values }) => [name, values[i].toFixed(2)]));
   return lines;
 }
 

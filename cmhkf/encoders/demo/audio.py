@@ -12,7 +12,7 @@ import torch
 from scipy.signal import resample_poly
 
 from cmhkf.encoders import logmel
-from cmhkf.encoders.demo import aisfx, movie_sounds
+from cmhkf.encoders.demo import aisfx, movie_sounds, sound_kinds
 from cmhkf.encoders.demo.golden import AISFX_NETWORK, load_right
 from cmhkf.encoders.demo.shipped import AISFX, MOVIE_SOUNDS
 from cmhkf.encoders.device import fetching, sent
@@ -25,13 +25,13 @@ EFFECTS = slice(128, 640)  # aiSFX over the last 2.345 s
 KINDS = slice(640, 648)  # probabilities of `movie_sounds.LABELS` over the last second
 LEVEL = slice(648, 649)  # RMS of the last second: 0 at -100 dB re full scale, 1 at full scale
 AUDIO_DIM = 649
-SOUND_CUES = {"gunshot": "shots", "screams": "screams", "fight sounds": "fights"}
+SOUND_CUES = frozenset(sound_kinds.KINDS) | {"screams", "fight sounds"}  # the last two of earlier versions
 LOGMEL_MEAN_NORM, LOGMEL_STD_NORM, EFFECTS_NORM = 24.0, 16.0, 24.0
 
 UP, DOWN = 160, 441  # 44.1 kHz to 16 kHz
 SECOND = aisfx.RATE_HZ  # samples
 MEL_FRAMES = 96  # log-mel frames pooled: 0.96 s, VGGish's own window
-QUIET_DB, LOUD_DB = -20.0, -10.0  # peak of a second: a shot nearby drives the microphone, footsteps do not; cues fade
+QUIET_DB, LOUD_DB = -45.0, -35.0  # RMS of the last second: where cues fade
 NOISE_FLOOR = 1e-3  # re each second's peak: digital silence beside a sound lies outside all that the machine has heard
 ROWS_AT_ONCE = 16
 
@@ -39,8 +39,7 @@ ROWS_AT_ONCE = 16
 class DemoAudioEncoder:
     """AudioEncoder of the demo preset.
 
-    Cues in 0..1: "gunshot" (the best of them), "screams" and "fight sounds" (weak: the machine calls what it does not
-    know a scream), probabilities weighted down where the sound is soft: a second that peaks under -20 dB has none.
+    It gives rows alone: `sound_cues` tells the cues from them.
     """
 
     rate_hz = aisfx.RATE_HZ
@@ -52,7 +51,7 @@ class DemoAudioEncoder:
         MOVIE_SOUNDS.label,
         ("rate_hz", str(aisfx.RATE_HZ)),
         ("windows", "0.96 s, 2.345 s and 1 s up to the snippet's end"),
-        ("cues", f"from {QUIET_DB:g} to {LOUD_DB:g} dB"),
+        ("cues", "from -20 to -10 dB"),  # of an earlier version: rows are made as they were, and so keep their recipe
         ("rows", "log-mel mean 64, deviation 64, aiSFX 512, kinds 8, level 1"),
         ("norms", f"{LOGMEL_MEAN_NORM:g} {LOGMEL_STD_NORM:g} {EFFECTS_NORM:g}"),
         ("noise floor", f"{NOISE_FLOOR:g} of the second's peak, for the kinds"),
@@ -66,10 +65,7 @@ class DemoAudioEncoder:
         ends = np.rint(ends_s * self.rate_hz).astype(int) - round(start_s * self.rate_hz)
         begun = [self._begun(_last(waveform, ends[i : i + ROWS_AT_ONCE])) for i in range(0, len(ends), ROWS_AT_ONCE)]
         parts = [self._rows(*part) for part in begun]
-        rows = np.concatenate([rows for rows, _ in parts]) if parts else np.zeros((0, AUDIO_DIM), np.float32)
-        loud = np.concatenate([loud for _, loud in parts]) if parts else np.zeros(0, np.float32)
-        kind = dict(zip(movie_sounds.LABELS, rows[:, KINDS].T * loud, strict=True))
-        return AudioRows(rows, {cue: kind[label] for cue, label in SOUND_CUES.items()})
+        return AudioRows(np.concatenate(parts) if parts else np.zeros((0, AUDIO_DIM), np.float32))
 
     @torch.inference_mode()
     def _begun(self, blocks: np.ndarray) -> tuple[np.ndarray, Callable[[], np.ndarray]]:
@@ -77,15 +73,15 @@ class DemoAudioEncoder:
         weight = next(self.effects.parameters())
         return blocks, fetching(self.effects(sent(aisfx.spectrogram(blocks), str(weight.device)).to(weight.dtype)))
 
-    def _rows(self, blocks: np.ndarray, effects: Callable[[], np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        """Blocks [B, 103424] to rows [B, 649] and how loud each is in 0..1 [B]."""
+    def _rows(self, blocks: np.ndarray, effects: Callable[[], np.ndarray]) -> np.ndarray:
+        """Blocks [B, 103424] to rows [B, 649]."""
         second = blocks[:, -SECOND:]
         low = resample_poly(second, UP, DOWN, axis=1)  # [B, 16000]
         mel = logmel.log_mel(low)[:, -MEL_FRAMES:] - logmel.SILENCE  # [B, 96, 64]
         floor = np.abs(low).max(axis=1, keepdims=True) * NOISE_FLOOR * _noise()
         kinds = self.kinds.probabilities(movie_sounds.features(low + floor))  # [B, 8]
         level = decibels(np.sqrt((second**2).mean(axis=1)))
-        rows = np.concatenate(
+        return np.concatenate(
             [
                 mel.mean(axis=1) / LOGMEL_MEAN_NORM,
                 mel.std(axis=1) / LOGMEL_STD_NORM,
@@ -96,8 +92,18 @@ class DemoAudioEncoder:
             axis=1,
             dtype=np.float32,
         )
-        peak = decibels(np.abs(second).max(axis=1))
-        return rows, np.clip((peak - QUIET_DB) / (LOUD_DB - QUIET_DB), 0, 1).astype(np.float32)
+
+
+def sound_cues(kinds: sound_kinds.SoundKinds, rows: np.ndarray, ends_s: np.ndarray) -> dict[str, np.ndarray]:
+    """What audio rows [B, 649] say of each kind of sound, float32 [B] in 0..1; the snippets end at `ends_s` [B].
+
+    Less where the last second is soft, and nothing of snippets whose row looks back to before the clip: that any sound
+    begins with it is heard as a bang.
+    """
+    level_db = 100 * (rows[:, LEVEL.start] - 1)
+    loud = np.clip((level_db - QUIET_DB) / (LOUD_DB - QUIET_DB), 0, 1) * (ends_s >= DemoAudioEncoder.context_s)
+    cues = kinds.cues(rows[:, EFFECTS] * EFFECTS_NORM)
+    return {name: (cue * loud).astype(np.float32) for name, cue in cues.items()}
 
 
 @cache

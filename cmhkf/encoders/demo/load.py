@@ -1,12 +1,15 @@
 """The demo encoders: everything the `demo` preset needs, from files that come with the project and its requirements."""
 
+from functools import partial
+
 from safetensors.numpy import load_file
 
-from cmhkf.encoders.demo.audio import SOUND_CUES, load_audio
+from cmhkf.encoders.demo.audio import SOUND_CUES, load_audio, sound_cues
 from cmhkf.encoders.demo.conse import ConSE, DemoTextEncoder
 from cmhkf.encoders.demo.minilm import load_minilm
 from cmhkf.encoders.demo.score import untrained_score
 from cmhkf.encoders.demo.shipped import NAMES
+from cmhkf.encoders.demo.sound_kinds import load_sound_kinds
 from cmhkf.encoders.demo.video import load_video
 from cmhkf.encoders.device import pick_device
 from cmhkf.encoders.protocols import Encoders
@@ -25,4 +28,5 @@ def load_demo(device: str = "auto") -> Encoders:
     names = load_file(NAMES.path)
     space = ConSE(names["objects"].astype("float32"), names["actions"].astype("float32"))
     video, text, audio = load_video(space, device), DemoTextEncoder(load_minilm(), space), load_audio(device)
-    return Encoders(NAME, video, text, audio, cue_score=untrained_score, audio_cues=frozenset(SOUND_CUES))
+    hear = partial(sound_cues, load_sound_kinds())
+    return Encoders(NAME, video, text, audio, cue_score=untrained_score, audio_cues=SOUND_CUES, hear=hear)

@@ -73,6 +73,7 @@ def furnish(net: Net, file: Shipped, *, device: str, dtype: torch.dtype, layout:
 
 I3D = Shipped("i3d_kinetics400.safetensors", "026df7105dba0687970ac8189dcc73c8a44269c414cbb159bb8996d9d7a007cc")
 AISFX = Shipped("aisfx.safetensors", "dc78716a489e5bc4725a0308581d773a545cecd73ac94c5dbc2ddc3b3a5886c8")
+SOUND_KINDS = Shipped("sound_kinds.safetensors", "0c141fa852b31e6e4aa030b6df085083ac9f7b22a39e15e59f82b440974a4ae3")
 MOVIE_SOUNDS = Shipped("movie_sounds.safetensors", "5570734a3fce9d71b93638942332dea2e5cf26f65ebf575bf3228ab013df6d4a")
 GOLDEN = Shipped("golden_rows.safetensors", "df6c59261518815a0109da7eb3b40ebf0bf3c217e9addff932368661b507b53c")
 NAMES = Shipped("class_names.safetensors", "92a6b7df5bce4a83a3ac4339ff597ffacf391a3b15b893a6361187e958015ba4")
