@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import get_args
 
@@ -25,7 +26,7 @@ from app.review.looks import (
 from app.review.marks import NORMAL, Mark, ReviewError, fold
 from app.review.reviews import Decision, Reviews
 from app.review.rules import checked_label
-from cmhkf import ConfigError
+from cmhkf import CmhkfError, ConfigError
 from cmhkf.numbers import number, whole
 
 ANSWERS = (*get_args(Told), "undo")
@@ -135,6 +136,13 @@ class BlindLooks:
         """Places of windows whose clip is still in the library."""
         kept = {entry.clip.sha256 for entry in self._workspace.store.library()}
         return {place for place, window in judged.look.windows.items() if window.clip in kept}
+
+    def classes(self, judged: Judged) -> tuple[str, ...]:
+        """What can be seen in a window, by the model that drew them; none once all of its analyses are gone."""
+        for part in judged.look.parts:
+            with suppress(CmhkfError):
+                return self._workspace.analysis(part.analysis_id).classes
+        return ()
 
     def take(self, reviewer: str, looks: Sequence[tuple[Look, Sequence[Answer]]]) -> int:
         """Make looks of a file those of a reviewer; returns how many were new or brought new answers."""

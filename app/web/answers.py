@@ -1,6 +1,6 @@
 """The JSON of every answer, made of the values that the rest of the application deals in."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -126,7 +126,7 @@ def review_json(view: View) -> Json:
     }
 
 
-def look_json(judged: Judged, added: set[int], here: set[int], other: str) -> Json:
+def look_json(judged: Judged, added: set[int], here: set[int], other: str, classes: Sequence[str]) -> Json:
     """A blind look and how far it is; nothing of what the model says of its windows."""
     look, standing, found = judged.look, judged.standing, judged.estimate
     windows = [
@@ -139,6 +139,8 @@ def look_json(judged: Judged, added: set[int], here: set[int], other: str) -> Js
     return {
         "look": look.id,
         "revision": judged.revision,
+        "threshold": look.cut.threshold,
+        "classes": list(classes),
         "windows": windows,
         "next": next((place for place in look.windows if place in here and place not in standing), None),
         "last": next(reversed(standing), None),

@@ -264,7 +264,8 @@ class Page:
     def _judged(self, judged: Judged, data: Arguments) -> Json:
         shown = self._analysis(data) if data["analysis_id"] else self.workspace.analyzer
         other = judged.other_terms(data.cut, shown.model_id if shown else judged.look.model_id)
-        return answers.look_json(judged, self.blind.added(judged), self.blind.here(judged), other)
+        facts = self.blind.added(judged), self.blind.here(judged), other, self.blind.classes(judged)
+        return answers.look_json(judged, *facts)
 
     # Why, ground truth and maps --------------------------------------------------------------------------------------
 
