@@ -281,11 +281,14 @@ def test_a_look_leaves_in_the_json_and_comes_back_without_loss(asked, tmp_path):
     ("change", "said"),
     [
         ({"windows": [[0, 1.0, 2.0]]}, "windows are not cut from free_s"),
-        ({"windows": [[0, 1.0]]}, "windows holds"),
+        ({"windows": [[0, 1.0]]}, r"windows is \[0, 1.0\]; it must be a list of 3"),
         ({"free_s": [[4, 9], [2, 5]]}, "stretches in order of time"),
-        ({"cut": {"threshold": 2}}, "cut.threshold is 2"),
+        ({"cut": {"threshold": 2}}, "cut: threshold is 2"),
         ({"drawn": "yesterday"}, "drawn is 'yesterday'"),
-        ({"answers": [{"answer": "maybe"}]}, r"answers\[0\]: answer must be one of nothing"),
+        (
+            {"answers": [{"answer": "maybe", "place": 0, "revision": 1}]},
+            r"answers\[0\]: answer is 'maybe'; it must be one of",
+        ),
         ({"answers": [{"answer": "undo", "place": 0, "revision": 1}]}, "do not follow"),
         ({"answers": 3}, "answers is 3; it must be a list"),
     ],

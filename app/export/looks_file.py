@@ -1,9 +1,9 @@
 """Blind looks as the JSON export holds them, and back without loss. `docs/export.md` describes every field."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, replace
 from datetime import datetime, timezone
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 from app.clips.workspace import Cut
 from app.export.reviewed import LookedAt
@@ -12,7 +12,7 @@ from app.review.marks import ReviewError
 from app.review.rules import checked_label
 from cmhkf import Analysis
 from cmhkf.errors import DataError
-from cmhkf.numbers import number, short_text, shown, whole
+from cmhkf.numbers import MOST, number, short_text, shown, whole
 from cmhkf.settings import picked
 
 MOST_LOOKS, MOST_PIECES, MOST_ANSWERS = 100, 100_000, 100_000
@@ -52,75 +52,96 @@ def _drawn(judged: Judged) -> dict[str, Any]:
 
 def read_looks(content: object) -> tuple[FileLook, ...]:
     """The looks at one clip that `looks_json` wrote. Raises DataError: anything else; it names the field."""
-    rows = _listed(content, "blind_looks", MOST_LOOKS)
-    return tuple(
-        _read(row, f"blind_looks[{i}]")
-        for i, row in enumerate(rows)
-        if not (isinstance(row, dict) and row.get("of") == "all clips")
+    rows = [_Fields(row, f"blind_looks[{i}]") for i, row in enumerate(_listed(content, "blind_looks", MOST_LOOKS))]
+    return tuple(_read(row) for row in rows if row.value("of") != "all clips")
+
+
+class _Fields:
+    """The fields of an object, each checked and named. Raises DataError."""
+
+    def __init__(self, row: object, where: str) -> None:
+        if not isinstance(row, dict):
+            raise DataError(f"{where} is {shown(row)}; it must be an object")
+        self._row, self.where = cast(dict[str, Any], row), where
+
+    def value(self, name: str) -> Any:
+        return self._row.get(name)
+
+    def within(self, name: str) -> "_Fields":
+        return _Fields(self.value(name), f"{self.where}: {name}")
+
+    def text(self, name: str, most: int = TEXT_LENGTH) -> str:
+        return short_text(self.value(name), f"{self.where}: {name}", most)
+
+    def number(self, name: str, *, least: float = 0.0, most: float = MOST) -> float:
+        return number(self.value(name), f"{self.where}: {name}", least=least, most=most)
+
+    def whole(self, name: str, *, least: int = 0, most: int = 2**31) -> int:
+        return whole(self.value(name), f"{self.where}: {name}", least=least, most=most)
+
+    def listed(self, name: str, most: int) -> list[Any]:
+        return _listed(self.value(name), f"{self.where}: {name}", most)
+
+    def numbers(self, name: str, most: int, n: int) -> list[list[float]]:
+        """A list of lists of `n` numbers each."""
+        what, rows = f"{self.where}: {name}", self.listed(name, most)
+        return [[number(each, what) for each in _listed(row, what, n, least=n)] for row in rows]
+
+    def time(self, name: str) -> str:
+        try:
+            moment = datetime.fromisoformat(self.text(name).replace("Z", "+00:00"))
+            return moment.astimezone(timezone.utc).isoformat()
+        except (ValueError, OverflowError):
+            said = f"{self.where}: {name} is {shown(self.value(name))}"
+            raise DataError(f"{said}; it must be a time such as 2026-02-03T14:05:00+00:00") from None
+
+
+def _read(row: _Fields) -> FileLook:
+    clip, window_s, cut = (
+        row.text("clip_sha256", 64),
+        row.number("window_s", least=LEAST_S, most=MOST_S),
+        row.within("cut"),
     )
-
-
-def _read(row: Any, where: str) -> FileLook:
-    if not isinstance(row, dict):
-        raise DataError(f"{where}: it must be an object")
-    text = lambda name, most=TEXT_LENGTH: short_text(row.get(name), f"{where}: {name}", most)  # noqa: E731
-    cut = row.get("cut")
-    if not isinstance(cut, dict):
-        raise DataError(f"{where}: cut is {shown(cut)}; it must be an object")
-    names = ("threshold", "min_length_s", "merge_gap_s")
-    cut = Cut(*(number(cut.get(n), f"{where}: cut.{n}", most=1 if n == "threshold" else 1e9) for n in names))
-    clip = text("clip_sha256", 64)
-    free = [
-        _numbers(each, f"{where}: free_s", 2) for each in _listed(row.get("free_s"), f"{where}: free_s", MOST_PIECES)
-    ]
-    edges = [edge for span in free for edge in span]
+    free_s = tuple((a, b) for a, b in row.numbers("free_s", MOST_PIECES, 2))
+    edges = [edge for span in free_s for edge in span]
     if sorted(set(edges)) != edges:
-        raise DataError(f"{where}: free_s must hold stretches in order of time that share nothing")
-    part = Part(clip, "", tuple((a, b) for a, b in free), number(row.get("left_out_s"), f"{where}: left_out_s"))
-    window_s = number(row.get("window_s"), f"{where}: window_s", least=LEAST_S, most=MOST_S)
-    windows = {
-        whole(place, f"{where}: windows", most=MOST_N): Window(clip, start_s, end_s)
-        for place, start_s, end_s in (
-            _numbers(each, f"{where}: windows", 3) for each in _listed(row.get("windows"), f"{where}: windows", MOST_N)
-        )
-    }
+        raise DataError(f"{row.where}: free_s must hold stretches in order of time that share nothing")
+    part = Part(clip, "", free_s, row.number("left_out_s"))
+    windows = {round(place): Window(clip, a, b) for place, a, b in row.numbers("windows", MOST_N, 3)}
     if not set(windows.values()) <= set(pool([part], window_s)):
-        raise DataError(f"{where}: windows are not cut from free_s; choose a file that was not changed")
-    facts = {
-        "model_id": text("model_id"),
-        "window_s": window_s,
-        "seed": whole(row.get("seed"), f"{where}: seed", most=2**31),
-    }
+        raise DataError(f"{row.where}: windows are not cut from free_s; choose a file that was not changed")
     look = Look(
-        text("id", 64),
-        text("reviewer"),
-        _time(row, "drawn", where),
+        row.text("id", 64),
+        row.text("reviewer"),
+        row.time("drawn"),
         clip,
-        cut=cut,
-        parts=(part,),
-        windows=windows,
-        **facts,
+        row.text("model_id"),
+        Cut(cut.number("threshold", most=1), cut.number("min_length_s"), cut.number("merge_gap_s")),
+        window_s,
+        row.whole("seed"),
+        (part,),
+        windows,
     )
-    rows = _listed(row.get("answers"), f"{where}: answers", MOST_ANSWERS)
-    return look, _answers(rows, f"{where}: answers", look)
+    rows = enumerate(row.listed("answers", MOST_ANSWERS))
+    return look, _answers([_Fields(each, f"{row.where}: answers[{i}]") for i, each in rows], look)
 
 
-def _answers(rows: Sequence[Any], where: str, look: Look) -> tuple[Answer, ...]:
+def _answers(rows: Iterable[_Fields], look: Look) -> tuple[Answer, ...]:
     made, standing = list[Answer](), list[int]()
-    for i, row in enumerate(rows):
-        at = f"{where}[{i}]"
-        if not isinstance(row, dict) or row.get("answer") not in (*get_args(Told), "undo"):
-            raise DataError(f"{at}: answer must be one of {', '.join(get_args(Told))}, undo")
-        place, revision = (
-            whole(row.get("place"), f"{at}: place"),
-            whole(row.get("revision"), f"{at}: revision", least=1),
-        )
-        undo = row["answer"] == "undo"
+    for row in rows:
+        answer, place, revision = row.value("answer"), row.whole("place"), row.whole("revision", least=1)
+        if answer not in (*get_args(Told), "undo"):
+            raise DataError(
+                f"{row.where}: answer is {shown(answer)}; it must be one of {', '.join(get_args(Told))}, undo"
+            )
+        undo = answer == "undo"
         if place not in (standing if undo else look.windows) or (made and revision <= made[-1].revision):
-            raise DataError(f"{at}: place {place} and revision {revision} do not follow from what is above")
-        standing.remove(place) if undo else standing.append(place)
-        label = short_text(row.get("label"), f"{at}: label", TEXT_LENGTH)
-        made.append(Answer(revision, place, row["answer"], label, _time(row, "decided", at), f"import {revision}"))
+            raise DataError(f"{row.where}: place {place} and revision {revision} do not follow from what is above")
+        if undo:
+            standing.remove(place)
+        else:
+            standing.append(place)
+        made.append(Answer(revision, place, answer, row.text("label"), row.time("decided"), f"import {revision}"))
     return tuple(made)
 
 
@@ -141,24 +162,8 @@ def admitted_looks(looks: Iterable[FileLook], analysis: Analysis, analysis_id: s
     return admitted
 
 
-def _listed(value: object, name: str, most: int) -> list[Any]:
-    if not isinstance(value, list) or len(value) > most:
-        raise DataError(f"{name} is {shown(value)}; it must be a list of at most {most:,}")
-    return value
-
-
-def _numbers(value: object, name: str, n: int) -> list[float]:
-    if not isinstance(value, list) or len(value) != n:
-        raise DataError(f"{name} holds {shown(value)}; each must be {n} numbers")
-    return [number(each, name) for each in value]
-
-
-def _time(row: dict[str, Any], name: str, where: str) -> str:
-    text = short_text(row.get(name), f"{where}: {name}", 64)
-    try:
-        moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
-        return moment.astimezone(timezone.utc).isoformat()
-    except (ValueError, OverflowError):
-        raise DataError(
-            f"{where}: {name} is {shown(text)}; it must be a time such as 2026-02-03T14:05:00+00:00"
-        ) from None
+def _listed(value: object, name: str, most: int, *, least: int = 0) -> list[Any]:
+    if not isinstance(value, list) or not least <= len(cast(list[Any], value)) <= most:
+        many = f"{least}" if least == most else f"at most {most:,}"
+        raise DataError(f"{name} is {shown(value)}; it must be a list of {many}")
+    return cast(list[Any], value)

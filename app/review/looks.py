@@ -20,8 +20,8 @@ from cmhkf import Analysis
 from cmhkf.metrics.misses import MissEstimate, Tally, miss_estimate, miss_text
 from cmhkf.segments import runs
 
-USUAL_N, MOST_N = 20, 500  # windows
-USUAL_S, LEAST_S, MOST_S = 6.0, 2.0, 60.0  # seconds of one
+MOST_N = 500  # windows
+LEAST_S, MOST_S = 2.0, 60.0  # seconds of one
 REST_S = 1.0  # a stretch that is shorter is an edge of what was flagged, and too short to be judged
 
 Told = Literal["nothing", "something", "unsure", "skipped"]
