@@ -172,7 +172,10 @@ def test_nothing_in_twenty_windows_is_at_most_14_percent_everywhere(asked):
     assert len({window["clip"] for window in look["windows"]}) > 1
     look = asked.answered(look, *["nothing"] * 20)
     assert (look["next"], look["short"]) == (None, "0 of 20: at most 14 %")
-    assert "Drawn from 224.0 s of all 4 clips, in 40 windows of 6 s at most, by test" in look["said"][-1]
+    assert (
+        "Drawn from 224.0 s of 4 clips, all that this model had analysed, in 40 windows of 6 s at most, by test"
+        in look["said"][-1]
+    )
     assert "Miss rate: not known" in look["said"][2]
     reviewed = asked.page.exports.reviewed(keys[0], Cut(), "ann")
     page = report_html(reviewed, {})
@@ -312,7 +315,7 @@ def test_with_its_decisions_a_removed_clip_leaves_every_look(asked):
     left = asked.ask("look")
     assert [w for w in look["windows"] if w["clip"] != kept[0][0]] == left["windows"]
     assert left["short"] == f"0 of {20 - len(gone)}: " + left["short"].split(": ")[1]
-    assert "of all 1 clips" in left["said"][-1]
+    assert "of 1 clip, all" in left["said"][-1]
     asked.answered(left, "undo")
     database = (asked.workspace.settings.home / "review.sqlite3").read_bytes()
     assert kept[0][0].encode() not in database

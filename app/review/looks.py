@@ -153,7 +153,8 @@ class Judged:
         look = self.look
         windows, left_out_s = look.pool, sum(part.left_out_s for part in look.parts)
         total_s = sum(window.end_s - window.start_s for window in windows)
-        clips = f"all {len(look.parts)} clips" if not look.clip else "this clip"
+        n = len(look.parts)
+        clips = "this clip" if look.clip else f"{n} clip{'' if n == 1 else 's'}, all that this model had analysed"
         rest = f" {left_out_s:.1f} s more were neither flagged nor drawn from." if left_out_s >= 0.1 else ""
         cut = "" if look.cut == Cut(look.cut.threshold) else f" ({_cut_words(look.cut)})"
         return (
