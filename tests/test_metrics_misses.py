@@ -40,7 +40,7 @@ def test_nothing_in_twenty_windows_is_at_most_14_percent():
     assert miss_short(estimated(Tally(nothing=20))) == "0 of 20: at most 14 %"
     assert said[0] == "Something was seen in 0 of 20 windows: at most 14 % of what was not flagged, 95 % sure."
     # 0.1391 of an hour and of ten minutes; 83.46 s beside 60 s
-    assert "at most 8.4 minutes in an hour of unflagged footage, and at most 1.4 of the 10.0 minutes" in said[1]
+    assert "at most 8.4 minutes in an hour of unflagged footage: at most 1.4 of the 10.0 minutes" in said[1]
     assert said[2] == "Miss rate: at most 59 % of the anomalous time, beside 1.0 minutes of confirmed segments."
 
 
@@ -52,7 +52,9 @@ def test_what_was_seen_is_told_with_its_interval():
     assert found.miss_rate.value == pytest.approx(0.6)
     assert found.miss_rate.low == pytest.approx(0.03207 * 600 / (0.03207 * 600 + 60), abs=1e-5)
     assert found.miss_rate.high == pytest.approx(0.37893 * 600 / (0.37893 * 600 + 60), abs=1e-5)
-    assert "3 of 20 windows: 15 % (3.2 to 38 %), at most 35 %" in miss_text(found)[0]
+    assert "3 of 20 windows: 15 % (3.2 to 38; one-sided at most 35) of what" in miss_text(found)[0]
+    assert "That is 9 minutes (1.9 to 23; one-sided at most 21) in an hour" in miss_text(found)[1]
+    assert miss_short(found) == "3 of 20: at most 35 %"
 
 
 def test_what_could_not_be_told_is_not_counted_but_weighed():

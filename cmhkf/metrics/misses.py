@@ -114,15 +114,15 @@ def miss_text(found: MissEstimate) -> list[str]:
     """The figures in sentences, the most important first."""
     tally, share = found.tally, found.share
     unit, unit_s = ("minutes", 60.0) if found.unflagged_s >= SHORT_S else ("seconds", 1.0)
-    all_of_it = f"{found.unflagged_s / unit_s:.1f} {unit} that were drawn from"
+    of_all = f"{_range(_times(found.missed_s, 1 / unit_s))} of the {found.unflagged_s / unit_s:.1f} {unit} drawn from"
     said = [f"Something was seen in {tally.something} of {tally.n_told} windows: "]
     if found.complete:
         said[0] += "these are all that was not flagged, so nothing is estimated."
-        said.append(f"That is {_range(_times(found.missed_s, 1 / unit_s))} of the {all_of_it}. {WHOLE}")
+        said.append(f"That is {of_all}. {WHOLE}")
     else:
         said[0] += f"{_range(_times(share, 100.0), ' %')} of what was not flagged, 95 % sure."
-        hour = f"{_range(found.minutes_an_hour)} minutes in an hour of unflagged footage"
-        said.append(f"That is {hour}, and {_range(_times(found.missed_s, 1 / unit_s))} of the {all_of_it}. {WHOLE}")
+        hour = f"{_range(found.minutes_an_hour, ' minutes')} in an hour of unflagged footage"
+        said.append(f"That is {hour}: {of_all}. {WHOLE}")
     if found.miss_rate is None:
         said.append("Miss rate: not known, for no segment is confirmed to compare with.")
     else:
@@ -138,18 +138,18 @@ def miss_text(found: MissEstimate) -> list[str]:
 
 def miss_short(found: MissEstimate) -> str:
     """The share in a few words."""
-    return f"{found.tally.something} of {found.tally.n_told}: {_range(_times(found.share, 100.0), ' %')}"
+    share = "" if found.complete else f"at most {_figure(100 * found.share.at_most, up=True)} %"
+    return f"{found.tally.something} of {found.tally.n_told}: {share or _figure(100 * found.share.value) + ' %'}"
 
 
 def _range(found: Bounded, unit: str = "") -> str:
-    """The value with both of its bounds; of nothing only what it is at most."""
+    """The value with its interval and what it is at most; of nothing that alone."""
     if found.low == found.high:
         return _figure(found.value) + unit
-    most = f"at most {_figure(found.at_most, up=True)}{unit}"
+    most = f"at most {_figure(found.at_most, up=True)}"
     if not found.value:
-        return most
-    between = f"{_figure(found.low)} to {_figure(found.high, up=True)}{unit}"
-    return f"{_figure(found.value)}{unit} ({between}), {most}"
+        return most + unit
+    return f"{_figure(found.value)}{unit} ({_figure(found.low)} to {_figure(found.high, up=True)}; one-sided {most})"
 
 
 def _figure(value: float, *, up: bool = False) -> str:
