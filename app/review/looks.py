@@ -133,7 +133,7 @@ class Judged:
         """The figures, and what they were drawn from, in sentences."""
         found, n_left = self.estimate, self.tally.left
         figures = miss_text(found) if found else ["No window was told yet, so how much was missed is not known."]
-        waiting = [f"{n_left} of the windows drawn are not answered yet."] if n_left else []
+        waiting = [f"Not answered yet: {n_left} of the {len(self.look.windows)} windows drawn."] if n_left else []
         return [*figures, *waiting, self.terms]
 
     def other_terms(self, cut: Cut, model_id: str) -> str:
