@@ -17,6 +17,7 @@ from app.review.looks import (
     Answer,
     Judged,
     Look,
+    Part,
     Told,
     Window,
     confirmed_beside,
@@ -49,14 +50,13 @@ class BlindLooks:
         n = whole(n, "the number of windows", least=1, most=MOST_N, error=ReviewError)
         window_s = number(window_s, "the seconds of a window", least=LEAST_S, most=MOST_S, error=ReviewError)
         seed = secrets.randbelow(2**31) if seed is None else seed
-        parts, clip, model_id = [], "", ""
+        parts, clip, model_id = list[Part](), "", ""
         for each in [key] if key else self._analysed():
             view = self._reviews.view(each, cut, reviewer)
             parts.append(free_part(view.analysis, each, cut, view.decided.values()))
             clip, model_id = view.sha256 if key else "", view.analysis.model_id
-        windows = drawn_windows(parts, window_s, n, seed)
-        facts = {"model_id": model_id, "cut": cut, "window_s": window_s, "seed": seed}
-        look = Look(secrets.token_hex(8), reviewer, now_iso(), clip, parts=tuple(parts), windows=windows, **facts)
+        windows, new_id = drawn_windows(parts, window_s, n, seed), secrets.token_hex(8)
+        look = Look(new_id, reviewer, now_iso(), clip, model_id, cut, window_s, seed, tuple(parts), windows)
         with self._workspace.present(*(part.clip for part in parts)):
             self.log.add(look)
         return self._judged(look, [])
