@@ -14,11 +14,13 @@ from app.clips.jobs import Job, JobQueue
 from app.clips.truths import TruthStore
 from app.clips.workspace import Cut, Workspace
 from app.export.bundle import PAPERS, ExportError, Writing, packed, write_export
+from app.export.looks_file import admitted_looks
 from app.export.marks_file import MarksFile
 from app.export.reel import write_reel
-from app.export.reviewed import Reviewed, safe_stem
+from app.export.reviewed import LookedAt, Reviewed, safe_stem
 from app.export.shots import ReelChoice, Shot, shots_of
 from app.export.training_labels import newest, write_training_labels
+from app.review.blind import BlindLooks
 from app.review.reviews import Reviews, View
 from app.review.rules import admitted
 from cmhkf import CmhkfError
@@ -37,7 +39,7 @@ class Exports:
 
     def __init__(self, workspace: Workspace, reviews: Reviews) -> None:
         self._workspace, self._store, self._reviews = workspace, workspace.store, reviews
-        self._truths = TruthStore(workspace.store)
+        self._truths, self._blind = TruthStore(workspace.store), BlindLooks(workspace, reviews)
         self._queue, self._awaited = (
             workspace.scheduler.queue(name, most=MOST_EXPORTS) for name in ("exports", "exports that scripts wait for")
         )
@@ -56,6 +58,16 @@ class Exports:
             datetime.now(timezone.utc).isoformat(timespec="seconds"),
             tuple(agreements(view)),
             truth and tuple(truth.segments),
+            self._looks_at(view),
+        )
+
+    def _looks_at(self, view: View) -> tuple[LookedAt, ...]:
+        """The reviewer's blind looks at the clip, or at all clips with this one, that hold an answer."""
+        looks = [*self._blind.all(view.reviewer, view.sha256), *self._blind.all(view.reviewer, "")]
+        return tuple(
+            LookedAt(judged, judged.other_terms(view.cut, view.analysis.model_id))
+            for judged in looks
+            if judged.standing and any(part.clip == view.sha256 for part in judged.look.parts)
         )
 
     def begin(self, reviewed: Reviewed, kinds: Sequence[str], reel: ReelChoice | None = None) -> Job:
@@ -135,6 +147,16 @@ class Exports:
         # A segment that nobody decided is the model's, and comes and goes with the threshold.
         decided = [m for m in found.marks if m.revision or not m.model_label or m.state != "open"]
         return self._reviews.take(view, admitted(decided, view.analysis))
+
+    def import_looks(self, analysis_id: str, reviewer: str, found: MarksFile) -> int:
+        """Give the blind looks of a file at this clip to a reviewer; returns how many were new or had new answers.
+
+        Raises:
+            ReviewError: one that could not have been drawn here.
+        """
+        analysis = self._workspace.analysis(analysis_id)
+        with self._workspace.present(analysis.clip.sha256):
+            return self._blind.take(reviewer, admitted_looks(found.looks, analysis, analysis_id))
 
     def _labels(self, analysis_id: str, cut: Cut, reviewer: str = "") -> Write:
         return partial(write_training_labels, self._workspace, self._reviews, analysis_id, cut, reviewer)

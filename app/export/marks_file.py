@@ -8,10 +8,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, get_args
 
+from app.export.looks_file import FileLook, looks_json, read_looks
 from app.export.reviewed import Reviewed
 from app.review.marks import Mark, State
 from app.review.rules import NOTE_LENGTH
 from cmhkf import CmhkfError
+from cmhkf.errors import DataError
 from cmhkf.files import decoded
 from cmhkf.media.unseen import as_cell, as_public_rows
 from cmhkf.numbers import number, short_text, shown, whole
@@ -44,6 +46,7 @@ class MarksFile:
     marks: list[Mark]
     clip_name: str
     clip_sha256: str  # empty when the file holds no marks and is CSV
+    looks: tuple[FileLook, ...] = ()
 
 
 # Out -----------------------------------------------------------------------------------------------------------------
@@ -86,6 +89,7 @@ def json_text(reviewed: Reviewed) -> str:
         | picked(analysis, *told, "declared_duration_s")
         | {"unseen_s": as_public_rows(analysis.unseen_s)},
         "marks": [_row(reviewed, mark) for mark in reviewed.marks],
+        "blind_looks": looks_json(reviewed.looks),
     }
     return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
@@ -162,7 +166,11 @@ def _from_json(name: str, text: str) -> MarksFile:
             raise MarksFileError(f"{name}, marks[{i}]: it must be an object")
         marks.append(_mark(row, f"{name}, marks[{i}]"))
     said = [(clip.get(key, ""), f"{name}: clip.{key}") for key in ("name", "sha256")]
-    return MarksFile(marks, *(short_text(text, what, TEXT_LENGTH, error=MarksFileError) for text, what in said))
+    told = (short_text(text, what, TEXT_LENGTH, error=MarksFileError) for text, what in said)
+    try:
+        return MarksFile(marks, *told, read_looks(content.get("blind_looks", [])))
+    except DataError as error:
+        raise MarksFileError(f"{name}, {error}") from None
 
 
 def _from_csv(name: str, text: str) -> MarksFile:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from app.review.looks import Judged
 from app.review.marks import Mark
 from cmhkf import Analysis
 from cmhkf.datasets.truth import Truth
@@ -17,6 +18,14 @@ from cmhkf.media.clip import frame_times
 from cmhkf.timeline import GRID_RATE, edge_frame
 
 STEM_LENGTH = 60  # characters of a clip's name in the names of files made of it
+
+
+@dataclass(frozen=True)
+class LookedAt:
+    """A blind look with its answers."""
+
+    judged: Judged
+    other: str = ""  # for people: what was otherwise for it than for the rest of the export, if anything
 
 
 @dataclass(frozen=True)
@@ -30,6 +39,7 @@ class Reviewed:
     exported: str  # when: ISO 8601, UTC
     agreement: tuple[str, ...] = ()  # for people: how other reviewers' decisions compare, a sentence each
     truth: tuple[Truth, ...] | None = None  # where the clip is anomalous by an annotation file, if there is one
+    looks: tuple[LookedAt, ...] = ()  # the reviewer's blind looks at what was not flagged in this clip, or in all
 
     @property
     def rate(self) -> Fraction | None:

@@ -14,6 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from app.clips.store import Base, ClipRow, Store, naive_utc
+from app.review.look_log import forget_looks, looked_at_and_gone
 from app.review.marks import Action, Change, Mark, Patch, ReviewError, bare
 from cmhkf.settings import picked
 
@@ -76,6 +77,13 @@ class DecisionLog:
                 made.setdefault(row.reviewer, []).append(_change(row))
         return made
 
+    def clips_of(self, reviewer: str) -> set[str]:
+        """The SHA-256 of every clip on which a reviewer decided something."""
+        with Session(self._engine) as session:
+            return set(
+                session.scalars(select(DecisionRow.clip_sha256).where(DecisionRow.reviewer == reviewer).distinct())
+            )
+
     def append(
         self, sha256: str, change: Change, *, n_decided: int, n_left: int, analysis_id: str | None = None
     ) -> None:
@@ -102,12 +110,16 @@ class DecisionLog:
         return row and ReviewProgress(row.reviewer, row.n_decided, row.n_left, _iso(row.decided))
 
     def forget(self, sha256: str) -> None:
-        """Delete every decision on a clip."""
+        """Delete every decision on a clip, and what blind looks hold of it."""
         with Session(self._engine) as session, session.begin():
+            forget_looks(session, [sha256])
             session.execute(delete(DecisionRow).where(DecisionRow.clip_sha256 == sha256))
 
     def forget_gone(self, before: datetime) -> int:
-        """Delete the decisions on clips that are not kept any more, the last of which is older; returns how many."""
+        """Delete the decisions on clips that are not kept any more, the last of which is older, and their blind looks.
+
+        Returns of how many clips.
+        """
         last = select(DecisionRow.clip_sha256).group_by(DecisionRow.clip_sha256)
         gone = last.where(DecisionRow.clip_sha256.not_in(select(ClipRow.sha256))).having(
             func.max(DecisionRow.decided) < naive_utc(before)
@@ -115,7 +127,9 @@ class DecisionLog:
         with Session(self._engine) as session, session.begin():
             found = list(session.scalars(gone))
             session.execute(delete(DecisionRow).where(DecisionRow.clip_sha256.in_(found)))
-        return len(found)
+            looked_at = looked_at_and_gone(session, naive_utc(before))
+            forget_looks(session, looked_at)
+        return len({*found, *looked_at})
 
 
 def stale(reviewer: str) -> ReviewError:

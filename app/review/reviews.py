@@ -209,7 +209,7 @@ def _patch(view: View, decision: Decision) -> Patch:
     if action == "add":
         start_s, end_s = sorted((decision.start_s, decision.end_s))
         label, _ = strongest_class(view.analysis, line.snippet_at(start_s), line.snippet_at(end_s) + 1)
-        return add(start_s, end_s, label, duration_s=line.duration_s, new_id=new_id)
+        return add(start_s, end_s, decision.label or label, duration_s=line.duration_s, new_id=new_id)
     mark = view.find(decision.segment)
     if action in STATES:
         return decide(mark, STATES[action])

@@ -22,6 +22,7 @@ import { makeKeys } from './player/keys.js';
 import { makeTransport } from './player/transport.js';
 import { makeTrust } from './player/trust.js';
 import { makeQuality } from './quality/quality.js';
+import { makeLook } from './review/look.js';
 import { makeReview } from './review/review.js';
 import { reset, state, tell } from './state.js';
 import { makeMinimap } from './timeline/minimap.js';
@@ -52,13 +53,14 @@ function build() {
   const clipView = makeClipView({ footage, transport, review, library });
   const take = makeTake({ clipView, openLibrary: library.open });
   watchFiles(take.files);
-  const onOpen = ({ analysis_id, time_s }) => clipView.open({ analysis_id }, time_s);
+  const onOpen = ({ time_s, ...which }) => clipView.open(which, time_s);
   const panels = { onSeek: transport.seek, onOpen, now: transport.now };
   makeWhy({ ...panels, strongest: review.strongest });
   makeClasses(panels);
   makeTruth(panels);
   makeMap({ ...panels, video });
   makeExport({ question: review.question, onTaken: review.recut });
+  makeLook({ ...panels, video, question: review.question, onTaken: review.recut });
   const close = () => {
     library.close();
     review.cancel();

@@ -1,6 +1,6 @@
 """The JSON of every answer, made of the values that the rest of the application deals in."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,14 @@ from app.clips.truths import KeptTruth, fit
 from app.explain.explain import Explanation, Neighbourhood
 from app.export.marks_file import MarksFile
 from app.library import Listed
+from app.review.looks import Judged
 from app.review.marks import undoable
 from app.review.reviews import View
 from cmhkf import Analysis, Segment
 from cmhkf.analysis import Growing
 from cmhkf.media.clip import Clip
 from cmhkf.media.unseen import as_public_rows, as_rows
+from cmhkf.metrics.misses import miss_short
 from cmhkf.settings import picked
 
 Json = dict[str, Any]
@@ -126,6 +128,30 @@ def review_json(view: View) -> Json:
     }
 
 
+def look_json(judged: Judged, added: set[int], here: set[int], other: str, classes: Sequence[str]) -> Json:
+    """A blind look and how far it is; nothing of what the model says of its windows."""
+    look, standing, found = judged.look, judged.standing, judged.estimate
+    windows = [
+        {"place": place, "answer": None, "label": ""}
+        | picked(window, "clip", "start_s", "end_s")
+        | (picked(standing[place], "answer", "label") if place in standing else {})
+        | {"added": place in added}
+        for place, window in look.windows.items()
+    ]
+    return {
+        "look": look.id,
+        "revision": judged.revision,
+        "threshold": look.cut.threshold,
+        "classes": list(classes),
+        "windows": windows,
+        "next": next((place for place in look.windows if place in here and place not in standing), None),
+        "last": next(reversed(standing), None),
+        "short": found and miss_short(found),
+        "said": judged.said,
+        "other": other,
+    }
+
+
 def why_json(why: Explanation) -> Json:
     """Why a segment was flagged."""
     return plain(why) | {"saliency": plain(why.saliency) | {"curve": plain(why.saliency_curve)}}
@@ -165,6 +191,7 @@ def marks_file_json(found: MarksFile, analysis: Analysis) -> Json:
     return {
         "n": len(states),
         "states": {state: states.count(state) for state in ("confirmed", "dismissed", "open")},
+        "looks": len(found.looks),
         "reviewers": sorted({mark.reviewer for mark in found.marks if mark.reviewer}),
         "clip_name": found.clip_name,
         "same_clip": found.clip_sha256 in ("", analysis.clip.sha256),

@@ -16,7 +16,9 @@ from app.export.exports import Exports
 from app.export.marks_file import MarksFile, read_marks
 from app.export.shots import ReelChoice
 from app.library import Library
+from app.review.blind import BlindLooks
 from app.review.budget import budgeted
+from app.review.looks import Judged
 from app.review.marks import ReviewError
 from app.review.reviews import Decision, Reviews, View
 from app.review.rules import reviewer_name
@@ -52,6 +54,7 @@ class Page:
         self.uploads, self.truths = Uploads(workspace), TruthStore(workspace.store)
         self.reviews, self.previews = Reviews(workspace), Previews(workspace.store, workspace.scheduler)
         self.library, self.exports = Library(workspace, self.reviews), Exports(workspace, self.reviews)
+        self.blind = BlindLooks(workspace, self.reviews)
         self.explainer, self.maps, self.faults = Explainer(workspace), Maps(workspace), PageFaults()
         self._user = workspace.settings.auth[0] if workspace.settings.auth else ""
 
@@ -75,6 +78,11 @@ class Page:
             "budget": self.budget,
             "undo": lambda data: answers.review_json(self.reviews.undo(self._view(data), *_request_of(data))),
             "redo": lambda data: answers.review_json(self.reviews.redo(self._view(data), *_request_of(data))),
+            "footage": lambda data: self._clip(data.text("clip")),
+            "look": self.look,
+            "draw_look": self.draw_look,
+            "answer_look": self.answer_look,
+            "add_look": self.add_look,
             "why": lambda data: answers.why_json(self.explainer.why(*_segment(data))),
             "neighbours": self.neighbours,
             "compare": lambda data: plain(self.explainer.compare(data.text("analysis_id"), data.text("text"))),
@@ -224,6 +232,43 @@ class Page:
         """What `marks` takes with {per_hour} -> {threshold, said}: at most so many alarms an hour of normal footage."""
         return plain(budgeted(self._view(data), self.workspace.settings.preset, data.number("per_hour")))
 
+    # Blind looks at what was not flagged; an empty {analysis_id} is for all clips ------------------------------------
+
+    def look(self, data: Arguments) -> Json:
+        """{reviewer, analysis_id, threshold, min_length_s, merge_gap_s} -> the reviewer's newest look; {look: null}."""
+        clip = self._analysis(data).clip.sha256 if data["analysis_id"] else ""
+        newest = next(self.blind.all(self._reviewer(data), clip), None)
+        return self._judged(newest, data) if newest else {"look": None}
+
+    def draw_look(self, data: Arguments) -> Json:
+        """The same with {n, window_s} -> a new look."""
+        n, window_s = whole(data["n"], "n", error=ReviewError), data.number("window_s")
+        return self._judged(
+            self.blind.draw(self._reviewer(data), data.cut, data.text("analysis_id"), n=n, window_s=window_s), data
+        )
+
+    def answer_look(self, data: Arguments) -> Json:
+        """The same with {look, place, answer, label, revision, request} -> the look after it; undo needs no place."""
+        judged, (revision, request) = self._look(data), _request_of(data)
+        answer, label = data.text("answer"), data.text("label")
+        place = 0 if answer == "undo" else whole(data["place"], "place", error=ReviewError)
+        return self._judged(
+            self.blind.answer(judged, place, answer, label=label, revision=revision, request=request), data
+        )
+
+    def add_look(self, data: Arguments) -> Json:
+        """The same with {look, place} -> the look; the window is a segment added by hand."""
+        return self._judged(self.blind.add(self._look(data), whole(data["place"], "place", error=ReviewError)), data)
+
+    def _look(self, data: Arguments) -> Judged:
+        return self.blind.find(data.text("look"), self._reviewer(data))
+
+    def _judged(self, judged: Judged, data: Arguments) -> Json:
+        shown = self._analysis(data) if data["analysis_id"] else self.workspace.analyzer
+        other = judged.other_terms(data.cut, shown.model_id if shown else judged.look.model_id)
+        facts = self.blind.added(judged), self.blind.here(judged), other, self.blind.classes(judged)
+        return answers.look_json(judged, *facts)
+
     # Why, ground truth and maps --------------------------------------------------------------------------------------
 
     def neighbours(self, data: Arguments) -> Json:
@@ -274,10 +319,11 @@ class Page:
         return _status(self.exports.begin_reel(_reel_choice(data), data.cut, data.text("reviewer")))
 
     def import_marks(self, data: Arguments) -> Json:
-        """{analysis_id, reviewer, threshold, min_length_s, merge_gap_s, name, text} -> {n}: how many marks were new or
-        changed."""
-        found, reviewer = _marks_file(data), self._reviewer(data)
-        return {"n": self.exports.import_marks(data.text("analysis_id"), data.cut, reviewer, found)}
+        """{analysis_id, reviewer, threshold, min_length_s, merge_gap_s, name, text} -> {n, looks}: how many marks, and
+        blind looks, were new or changed."""
+        found, reviewer, key = _marks_file(data), self._reviewer(data), data.text("analysis_id")
+        n = self.exports.import_marks(key, data.cut, reviewer, found)
+        return {"n": n, "looks": self.exports.import_looks(key, reviewer, found)}
 
     def page_fault(self, data: Arguments) -> Json:
         """{text} -> {}."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import gammaincinv  # pyright: ignore[reportMissingTypeStubs]
+from scipy.special import betaincinv, gammaincinv  # pyright: ignore[reportMissingTypeStubs]
 
 from cmhkf.errors import DataError
 from cmhkf.metrics.frames import Curves, FrameMetrics, Ranking
@@ -112,3 +112,16 @@ def poisson_interval(count: int, level: float = LEVEL) -> tuple[float, float]:
     edge = (1 - level) / 2
     low = gammaincinv(count, edge) if count else 0.0
     return float(low), float(gammaincinv(count + 1, 1 - edge))
+
+
+def binomial_interval(count: int, n: int, level: float = LEVEL) -> tuple[float, float]:
+    """The exact (Clopper-Pearson) interval of a share of which `count` of `n` were seen."""
+    edge = (1 - level) / 2
+    low = betaincinv(count, n - count + 1, edge) if count else 0.0
+    high = betaincinv(count + 1, n - count, 1 - edge) if count < n else 1.0
+    return float(low), float(high)
+
+
+def binomial_at_most(count: int, n: int, level: float = LEVEL) -> float:
+    """The exact upper bound of that share alone: where nothing was seen, 1 - (1 - level)^(1/n)."""
+    return binomial_interval(count, n, 2 * level - 1)[1]

@@ -25,18 +25,20 @@ export function makeBringBack({ question, onTaken }) {
     const facts = await request('import_preview', { analysis_id: state.analysis, ...read });
     const states = Object.entries(facts.states).filter(([, n]) => n);
     const words = [plural(facts.n, 'segment'), ...states.map(([name, n]) => n + ' ' + name)];
+    if (facts.looks) words.push(plural(facts.looks, 'blind look'));
     if (facts.reviewers.length) words.push('by ' + facts.reviewers.join(', '));
     const other = 'Made of another file than this clip' + (facts.clip_name ? ' (' + facts.clip_name + ')' : '') + '. ';
     forget((facts.same_clip ? '' : other) + blob.name + ': ' + words.join(', ') + '.', !facts.same_clip);
-    if (!facts.n) return;
+    if (!facts.n && !facts.looks) return;
     file = read;
     takeIt.hidden = false;
     takeIt.textContent = facts.same_clip ? 'Bring back' : 'Bring back all the same';
   }
 
   async function takeIn() {
-    const { n } = await request('import_marks', { ...question(), ...file });
-    forget(n === 1 ? '1 segment was taken in.' : n + ' segments were taken in.');
+    const { n, looks } = await request('import_marks', { ...question(), ...file });
+    const more = looks ? ' and ' + plural(looks, 'blind look') : '';
+    forget(plural(n, 'segment') + more + (n === 1 && !looks ? ' was' : ' were') + ' taken in.');
     onTaken();
   }
 
