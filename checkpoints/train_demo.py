@@ -29,7 +29,6 @@ import torch
 from scipy.special import expit
 
 from checkpoints.training import measure
-from checkpoints.training.density import fit_density, normal_footage
 from checkpoints.training.footage import (
     CLASSES,
     COMPLETE,
@@ -114,7 +113,6 @@ def main() -> None:
             operating_logit=report["threshold_logit"],
             probe=naming.probe,
             least_share=naming.least_share,
-            density=fit_density(videos),
         ),
         recipe=recipe,
         text_features=texts,
@@ -130,7 +128,7 @@ def main() -> None:
         metrics={
             "calibration": report["calibration"],
             "naming": report["naming"],
-            NORMAL: normal_footage(videos, texts),
+            NORMAL: measure.normal_footage(videos, texts),
             "held out, of cameras that no setting was chosen with": report["apart"][SHIPPED],
         },
     )

@@ -84,9 +84,6 @@ class Analysis:
     calibrated with, by which it is drawn; None where they were not measured."""
     normal_saliency: float | None = None
     """The 99.9th percentile of `windowed_saliency` on the same footage."""
-    unfamiliarity: float | None = None
-    """How unlike the footage is to that of the training; above 1 it lies outside of what the model was measured on.
-    None where the model cannot tell."""
     audio_level_db: np.ndarray | None = None
     """[N] dB re full scale, floor -100; None without an audio track."""
     unseen_s: tuple[Unseen, ...] | None = ()
@@ -120,16 +117,6 @@ class Analysis:
         """For other processes; the read-only groups do not pickle by themselves, and are checked anew on arrival."""
         values = (getattr(self, f.name) for f in fields(self))
         return Analysis, tuple(dict(v) if isinstance(v, MappingProxyType) else v for v in values)
-
-    @property
-    def unlike_training(self) -> str:
-        """That the footage is unlike that of the training, in words for people; empty where it is not known to be."""
-        if self.unfamiliarity is None or self.unfamiliarity <= 1:
-            return ""
-        return (
-            "the footage lies outside of what the model was measured on "
-            f"({self.unfamiliarity:.1f} times the limit), so its scores say less here"
-        )
 
     @property
     def n_snippets(self) -> int:

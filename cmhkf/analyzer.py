@@ -199,13 +199,6 @@ class Analyzer:
         without_audio = self.encoders.cue_score(rows, sights)
         return replace(scored, scores=everything, modality_scores={"without_audio": without_audio})
 
-    def _unfamiliarity(self, rows: np.ndarray | FileRows) -> float | None:
-        familiar = getattr(self.model, "familiar", None)
-        if familiar is None:
-            return None
-        sums = [rows[window].sum(axis=0, dtype=np.float64) for window in split_windows(len(rows))]
-        return familiar.distance(np.sum(sums, axis=0) / len(rows))
-
     def cues_of(self, features: Features) -> dict[str, np.ndarray]:
         """The named cues, those that the audio rows tell in place of what was kept of them."""
         hear, names = self.encoders.hear, self.encoders.audio_cues
@@ -258,7 +251,6 @@ class Analyzer:
             clip_embeddings=embeddings,
             calibration=self._calibration_for(features.clip.name),
             least_share=self.config.least_share,
-            unfamiliarity=self._unfamiliarity(features.video),
             unseen_s=features.unseen,
             declared_duration_s=features.clip.declared_duration_s,
         )

@@ -65,8 +65,6 @@ class Outcome:
     """How long the file says that it is; None where it says nothing."""
     unseen: tuple[Unseen, ...] | None = ()
     """Footage that was not seen or heard."""
-    unlike_training: str = ""
-    """That the footage is unlike that of the training, in words; empty where it is not known to be."""
     error: str = ""
     kept: bool = False
     """Whether the analysis had been made before, and was not made again."""
@@ -366,9 +364,7 @@ def _outcome(job: Job, analysis: Analysis, *, kept: bool) -> Outcome:
         video=job.video,
         file=str(job.file),
         duration_s=analysis.timeline.duration_s,
-        **picked(
-            analysis, "n_snippets", "modalities", "trained", "elapsed_s", "declared_duration_s", "unlike_training"
-        ),
+        **picked(analysis, "n_snippets", "modalities", "trained", "elapsed_s", "declared_duration_s"),
         peak_score=float(analysis.scores[peak]),
         peak_s=float(analysis.times_s[peak]),
         n_segments=len(segments),

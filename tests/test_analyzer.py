@@ -18,7 +18,6 @@ from cmhkf.files import FileRows
 from cmhkf.model.build import build_model
 from cmhkf.model.checkpoint import load_checkpoint
 from cmhkf.model.config import CvkaConfig, ModelConfig
-from cmhkf.model.familiar import FAMILIAR_DIM
 from cmhkf.timeline import Timeline
 
 CLASSES = ("normal", "fighting", "explosion")
@@ -53,26 +52,13 @@ def checkpoint(tmp_path):
     return load_checkpoint(untrained(tmp_path / "m.safetensors", CONFIG, recipe, texts=SEMANTIC[:3]))
 
 
-def test_a_checkpoint_tells_unlike_footage_and_what_is_normal(checkpoint, tmp_path):
-    """By hand: rows that are 3 in the first column lie 2 from the known clip at 1, with a limit of .5."""
-    config = replace(CONFIG, known_clips=1)
-    known = {"weight": torch.eye(FAMILIAR_DIM, config.video_dim), "bias": torch.zeros(FAMILIAR_DIM)}
-    known |= {"clips": torch.eye(1, FAMILIAR_DIM), "limit": torch.tensor(0.5)}
-    state = {**checkpoint.state, **{f"familiar.{name}": value for name, value in known.items()}}
+def test_what_is_normal_comes_from_the_checkpoint_and_stays_with_the_analysis(checkpoint, tmp_path):
     normal = {"similarity": [[0.1, 0.3], [0.0, 0.2], [0.1, 0.4]], "saliency": 2.5}
-    told = replace(checkpoint, config=config, state=state, metrics={NORMAL: normal})
-    analyzer, features = Analyzer(fake_encoders(), config, name="x", checkpoint=told), make_features(300)
-    features.video[:] = 0
-    features.video[:, 0] = 3
-    analysis = analyse(analyzer, features)
-    analysis = Analysis.load(analysis.save(tmp_path / "a.npz"))
-    assert analysis.unfamiliarity == pytest.approx(4)
-    assert "4.0 times the limit" in analysis.unlike_training
+    analyzer = Analyzer(fake_encoders(), CONFIG, name="x", checkpoint=replace(checkpoint, metrics={NORMAL: normal}))
+    analysis = Analysis.load(analyse(analyzer, make_features(3)).save(tmp_path / "a.npz"))
     assert (analysis.normal_similarity.tolist(), analysis.normal_saliency) == (normal["similarity"], 2.5)
-    features.video[:, 0] = 1.4
-    assert analyse(analyzer, features).unlike_training == ""
     plain = analyse(Analyzer(fake_encoders(), CONFIG, name="x", checkpoint=checkpoint), make_features(3))
-    assert (plain.unfamiliarity, plain.normal_similarity, plain.unlike_training) == (None, None, "")
+    assert (plain.normal_similarity, plain.normal_saliency) == (None, None)
 
 
 def test_untrained_score_is_one_minus_p_normal():

@@ -9,7 +9,6 @@ import torch
 
 from checkpoints.train_demo import operating_point, write_cameras
 from checkpoints.training import teacher as teaching
-from checkpoints.training.density import fit_density, normal_footage, to_others
 from checkpoints.training.footage import (
     CLASSES,
     CRASHES,
@@ -24,9 +23,9 @@ from checkpoints.training.footage import (
     listed,
     read_footage,
 )
-from checkpoints.training.measure import count_alarms, subset_aucs
+from checkpoints.training.measure import count_alarms, normal_footage, subset_aucs
 from checkpoints.training.naming import fit_naming, least_share, sharpness
-from checkpoints.training.student import MODEL, with_projection
+from checkpoints.training.student import MODEL, with_laid_sounds, with_projection
 from checkpoints.training.teacher import HEADS, Linear, fit_teacher, split
 from cmhkf.encoders.demo.video import VIDEO_DIM
 from cmhkf.errors import DataError
@@ -34,6 +33,7 @@ from cmhkf.features.folders import Rows
 from cmhkf.model.build import build_model
 from cmhkf.model.checkpoint import load_checkpoint
 from cmhkf.model.trained_on import learned_from
+from cmhkf.training.batches import Sample
 
 ROOT = Path(__file__).resolve().parents[1]
 DEMO, EXAMPLES = ROOT / "checkpoints" / "demo.safetensors", ROOT / "assets" / "examples"
@@ -182,24 +182,16 @@ def test_a_probe_names_held_out_classes_and_says_what_is_clear():
     assert {CLASSES[1 + i] for i in np.flatnonzero(bias > -10)} == {CLASSES[i] for i in (1, 3, 5)}  # those with videos
 
 
-def test_footage_unlike_all_of_the_training_lies_outside():
-    """Of two kinds of footage, one camera of either is nearer to its own kind than the limit; a third kind is not."""
+def test_silent_clips_are_learned_again_under_the_sound_of_their_class():
+    def sample(name, label, n, sound):
+        audio = None if sound is None else np.full((n, 2), sound, np.float32)
+        return Sample(name, np.zeros((n, 4), np.float32), None, audio, (label,))
 
-    def seen(kind, i):
-        made = video(f"{kind} {i}", UCF)
-        made.rows.video[:] = made.rows.video * 0.1 + {"street": 0, "shop": 2, "film": -3}[kind]
-        return made
-
-    videos = [seen(kind, i) for kind in ("street", "shop") for i in range(20)]
-    density = fit_density(videos)
-    model = with_projection(build_model(MODEL), Linear(np.zeros((VIDEO_DIM, 32)), np.zeros(32)), density=density)
-    assert model.config.known_clips == 40
-    like, unlike = (model.familiar.distance(seen(kind, "new").rows.video.mean(axis=0)) for kind in ("shop", "film"))
-    assert like < 1.2
-    assert unlike > 3
-    assert to_others(density.clips, np.array([v.group for v in videos])).max() <= 1.5 * density.limit
-    alone = np.array(["one camera"] * 39 + ["another"])
-    assert np.isfinite(to_others(density.clips, alone)).all()
+    silent = [sample("a", 0, 5, None), sample("b", 1, 2, None), sample("c", 2, 3, None)]
+    heard = [sample("d", 0, 3, 7), sample("e", 1, 4, 8)]
+    made = list(with_laid_sounds([*silent, *heard]))
+    assert made[:5] == [*silent, *heard]
+    assert [(s.name, s.audio.shape, float(s.audio.mean())) for s in made[5:]] == [("a", (5, 2), 7), ("b", (2, 2), 8)]
 
 
 def test_what_is_normal_is_taken_from_normal_footage_alone():

@@ -59,7 +59,7 @@ def clip_json(clip: Clip, playable: Playable) -> Json:
 def analysis_json(analysis_id: str | None, analysis: Analysis) -> Json:
     """What a reader must know to judge an analysis."""
     names = ("model_id", "encoders", "trained", "score_source", "modalities", "n_snippets", "device", "elapsed_s")
-    told = picked(analysis, *names, "recipe_hash", "calibration", "declared_duration_s", "unlike_training")
+    told = picked(analysis, *names, "recipe_hash", "calibration", "declared_duration_s")
     line, unseen_s = analysis.timeline, as_public_rows(analysis.unseen_s)
     ids = {"analysis_id": analysis_id, "clip": analysis.clip.sha256}
     return told | ids | {"n_windows": len(line.windows()), "duration_s": line.duration_s, "unseen_s": unseen_s}

@@ -6,13 +6,16 @@ over the abnormal videos alone. Fights and crashes: AUC over clips by their peak
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from scipy.special import expit
 
 from checkpoints.training.footage import COMPLETE, CRASHES, FIGHTS, MORE, SNIPPET_S, UCF, Video
+from checkpoints.training.student import MODEL
 from cmhkf.metrics.intervals import Interval, measure
+from cmhkf.model.run import run_untrained
 from cmhkf.segments import cut
 
 
@@ -94,3 +97,20 @@ def count_alarms(curves: Sequence[np.ndarray], threshold: float) -> int:
         starts_s = np.arange(len(curve)) * SNIPPET_S
         alarms += len(cut(expit(curve - threshold), starts_s, starts_s + SNIPPET_S, threshold=0.5))
     return alarms
+
+
+def normal_footage(videos: Sequence[Video], texts: np.ndarray) -> dict[str, Any]:
+    """How similar normal footage is to each class text, and how salient: no training takes part in either.
+
+    Returns:
+        "similarity": the median and the 99.9th percentile for each of the texts [C, D_s]; "saliency": the 99.9th of
+        the windowed one.
+    """
+    normal = [video.rows.semantic for video in videos if not video.abnormal and video.rows.semantic is not None]
+    found = [run_untrained(MODEL, torch.from_numpy(texts), rows, tau=1.0) for rows in normal]
+    similarity = np.concatenate([one.similarity for one in found])
+    saliency = np.concatenate([one.windowed_saliency for one in found])
+    return {
+        "similarity": np.quantile(similarity, (0.5, 0.999), axis=0).T.round(4).tolist(),
+        "saliency": round(float(np.quantile(saliency, 0.999)), 3),
+    }

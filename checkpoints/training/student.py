@@ -19,7 +19,6 @@ from cmhkf.encoders.demo.minilm import WIDTH
 from cmhkf.encoders.demo.video import VIDEO_DIM
 from cmhkf.model.build import Model, build_model
 from cmhkf.model.config import ModelConfig, TemporalConfig
-from cmhkf.model.familiar import Density
 from cmhkf.model.run import predict
 from cmhkf.model.texts import FixedTexts
 from cmhkf.training.batches import Sample, SampleList, shape_rows
@@ -53,6 +52,21 @@ def make_samples(videos: Sequence[Video], teacher: Teacher, config: ModelConfig)
     return samples
 
 
+def with_laid_sounds(samples: Sequence[Sample]) -> SampleList:
+    """The samples, and the silent ones again, each under the audio of another of the same class."""
+    random, again = np.random.default_rng(0), list[Sample]()
+    audible: dict[tuple[int, ...], list[np.ndarray]] = {}
+    for sample in samples:
+        if sample.audio is not None:
+            audible.setdefault(sample.labels, []).append(sample.audio)
+    for sample in samples:
+        if sample.audio is None and (sounds := audible.get(sample.labels)):
+            sound = sounds[random.integers(len(sounds))]
+            shifted = np.roll(sound, -random.integers(len(sound)), axis=0)
+            again.append(replace(sample, audio=np.resize(shifted, (len(sample.video), sound.shape[1]))))
+    return SampleList([*samples, *again])
+
+
 def fit_student(
     videos: Sequence[Video], texts: np.ndarray, config: ModelConfig, *, seed: int = TRAIN.seed
 ) -> tuple[Model, Teacher]:
@@ -69,7 +83,7 @@ def fit_student(
         if isinstance(progress, EpochLog) and progress.epoch > TRAIN.epochs - AVERAGED_EPOCHS:
             averaged.update_parameters(model)
 
-    samples = make_samples(videos, teacher, config)
+    samples = with_laid_sounds(make_samples(videos, teacher, config))
     fit(model, FixedTexts(texts), samples, replace(TRAIN, seed=seed), on_progress=average)
     model.load_state_dict(averaged.module.state_dict())
     return model, teacher
@@ -90,23 +104,16 @@ def with_projection(
     operating_logit: float = 0.0,
     probe: Linear | None = None,
     least_share: float = 0.0,
-    density: Density | None = None,
 ) -> Model:
     """The same model on whole rows [N, D_v]: the projection becomes its first layer.
 
-    `operating_logit` is the logit that it is to score 0.5; `probe` names classes, unclear ones below `least_share`;
-    `density` tells unlike footage.
+    `operating_logit` is the logit that it is to score 0.5; `probe` names classes, unclear ones below `least_share`.
     """
     config = replace(model.config, video_dim=VIDEO_DIM, operating_logit=operating_logit)
-    known_clips = 0 if density is None else len(density.clips)
-    whole = build_model(
-        replace(config, class_probe=probe is not None, least_share=least_share, known_clips=known_clips)
-    )
+    whole = build_model(replace(config, class_probe=probe is not None, least_share=least_share))
     layers = {"video_in": project} | ({"probe": probe} if probe else {})
     state = model.state_dict()
     for name, layer in layers.items():
         state |= {f"{name}.weight": torch.from_numpy(layer.weight.T.copy()), f"{name}.bias": torch.tensor(layer.bias)}
-    if density:
-        state |= {f"familiar.{name}": torch.tensor(value) for name, value in density._asdict().items()}
     whole.load_state_dict(state)
     return whole.eval()

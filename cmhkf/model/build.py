@@ -12,7 +12,6 @@ from cmhkf.model.baselines.rtfm import Rtfm
 from cmhkf.model.baselines.ur_dmu import UrDmu
 from cmhkf.model.cmhkf import CMHKF, Classifier, FineBranch
 from cmhkf.model.config import Init, MkafConfig, ModelConfig
-from cmhkf.model.familiar import Familiar
 from cmhkf.model.layers import Attention
 from cmhkf.model.mil import MilRanking
 from cmhkf.model.temporal import GlobalGcn, LocalEncoder, TemporalEncoder
@@ -71,8 +70,6 @@ def build_model(config: ModelConfig) -> Model:
     )
     model.config, model.mask_padding = config, config.mask_padding
     model.operating_logit = config.operating_logit
-    if config.known_clips:
-        model.familiar = Familiar(config.video_dim, config.known_clips)
     return model
 
 

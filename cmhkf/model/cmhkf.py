@@ -13,7 +13,6 @@ from torch.nn.functional import normalize
 
 from cmhkf.model import afae, cvka
 from cmhkf.model.config import ModelConfig
-from cmhkf.model.familiar import Familiar
 from cmhkf.model.layers import exact, exact_linear, exact_matmul, feed_forward
 from cmhkf.model.output import ModelOutput, shared
 from cmhkf.model.temporal import TemporalEncoder
@@ -95,7 +94,6 @@ class CMHKF(nn.Module):
         self.classifier = classifier
         self.fine = fine
         self.probe = probe
-        self.familiar: Familiar | None = None  # takes no part in the scores
 
     def forward(
         self,

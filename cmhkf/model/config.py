@@ -162,8 +162,6 @@ class ModelConfig:
     """Whether a linear probe on the video rows, fitted after the rest, names the class in place of the fine branch."""
     least_share: float = 0.0
     """The share of the strongest anomaly class below which its name is unclear; 0 where no such share was measured."""
-    known_clips: int = 0
-    """Clips of the training whose mean rows the checkpoint keeps, to tell unlike footage by; 0: it cannot tell."""
     mask_padding: bool = True
     """False reproduces the reference, which lets padded rows leak (C.4, C.5)."""
     temporal: TemporalConfig = field(default_factory=TemporalConfig)
@@ -179,7 +177,7 @@ class ModelConfig:
         named = all(isinstance(c, str) and c for c in self.classes)
         if not named or len(self.classes) < 2 or len(set(self.classes)) != len(self.classes):
             raise ConfigError(f"classes must be two or more different names, normal first; got {self.classes!r}")
-        check_least(self, dim=8, video_dim=1, semantic_dim=1, audio_dim=1, least_share=0, known_clips=0)
+        check_least(self, dim=8, video_dim=1, semantic_dim=1, audio_dim=1, least_share=0)
         if self.cvka.k > len(self.classes):
             raise ConfigError(f"ModelConfig.cvka.k is {self.cvka.k} but there are only {len(self.classes)} classes")
         for name, heads in (("temporal", self.temporal.heads), ("mkaf", self.mkaf.heads)):

@@ -26,7 +26,6 @@ export function makeTrust({ onAnalyse, onQuality }) {
     if (!known) rows.push(['Not seen', UNKNOWN]);
     if (spans.length) rows.push(['Not seen', lost + unseenReasons(spans)]);
     if (unheard.length) rows.push(['Not heard', unseenReasons(unheard)]);
-    if (facts.unlike_training) rows.push(['Not like its training', facts.unlike_training]);
     if (facts.calibration) rows.push(['Threshold calibration', facts.calibration]);
     return rows;
   }
