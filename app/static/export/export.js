@@ -22,7 +22,7 @@ const OF_ALL =
   'The decisions on every reviewed clip, with the features they were made on. They adapt the model to your footage: ' +
   'python -m cmhkf train --finetune demo --labels FILE --out FOLDER';
 
-export function makeExport({ question, onTaken }) {
+export function makeExport({ question, isNamed, onTaken }) {
   const opener = find('.rv-takeaway');
   const allOpener = find('.rv-takelabels');
   const dialog = find('.rv-export');
@@ -31,7 +31,7 @@ export function makeExport({ question, onTaken }) {
   const bar = form.querySelector('.rv-progress');
   const said = form.querySelector('.rv-exportsaid');
   const [go, link, stop, close] = form.querySelector('.rv-exportacts').children;
-  const bringBack = makeBringBack({ question, onTaken });
+  const bringBack = makeBringBack({ question, isNamed, onTaken });
   let job = null;
   let ofAll = false; // whether the dialog is about all clips
 

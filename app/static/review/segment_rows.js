@@ -42,8 +42,10 @@ export function segmentRow(mark, number, filteredOut) {
   row.tabIndex = -1; // one row is a stop of the Tab key, and the arrows go on from there
   row.dataset.id = mark.id;
   row.dataset.state = mark.state;
-  const plain = [number, clock(mark.start_s, 1), clock(mark.end_s, 1)].map((text) => make('td', '', text));
-  row.append(...plain, classCell(mark, filteredOut), stateCell(mark), peakCell(mark));
+  const place = make('td');
+  place.append(make('span', '', number), make('i', 'rv-frameof'));
+  const times = [mark.start_s, mark.end_s].map((time) => make('td', '', clock(time, 1)));
+  row.append(place, ...times, classCell(mark, filteredOut), stateCell(mark), peakCell(mark));
   return row;
 }
 

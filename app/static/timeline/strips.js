@@ -60,6 +60,24 @@ export function makeStrips({ isShown }) {
     if (segment) strip.querySelector('[data-id="' + CSS.escape(segment.id) + '"]')?.classList.toggle('rv-inhand', on);
   }
 
+  // The end of one of this reviewer's blocks that lies within `reach` px: { segment, side }, or null.
+  function endAt(px, reach, toPx) {
+    const ends = blocks.flatMap(({ segment, made }) => {
+      if (made.parentElement !== strip) return [];
+      const [from, to] = [toPx(segment.start_s), toPx(segment.end_s)];
+      const near = px > from && px < to ? Math.min(reach, (to - from) / 3) : reach; // the middle is for seeking
+      const chosen = segment.id === state.segment?.id ? 0 : 1;
+      return [['start_s', from], ['end_s', to]].map(([side, at]) => ({ segment, side, chosen, away: Math.abs(at - px), near })); // prettier-ignore
+    });
+    const [best] = ends.filter((end) => end.away <= end.near).sort((a, b) => a.chosen - b.chosen || a.away - b.away);
+    return best ?? null;
+  }
+
+  // Draws a segment with other ends until the next cut.
+  function stretch(segment, ends) {
+    for (const each of blocks) if (each.segment.id === segment.id) each.segment = { ...segment, ...ends };
+  }
+
   function place(view, toPx, width) {
     for (const { made, segment } of blocks) {
       const away = segment.end_s < view[0] || segment.start_s > view[1];
@@ -80,5 +98,5 @@ export function makeStrips({ isShown }) {
     },
     filtered: dim,
   });
-  return { show, place };
+  return { show, place, endAt, stretch };
 }
