@@ -280,5 +280,5 @@ def test_a_decision_without_a_name_is_kept_when_the_clip_is_left(browser, server
     press(page, "Enter")
     wait_ack(page, "What you decided on the other clip is kept as otto.")
     page.click(".rv-shelf .rv-item:has-text('hall.mp4') .rv-entry")
-    page.wait_for_function("document.querySelector('.rv-flagged tr').dataset.state === 'dismissed'")
+    page.wait_for_function("document.querySelector('.rv-flagged tr')?.dataset.state === 'dismissed'")
     page.end()
