@@ -75,7 +75,8 @@ export function makeStrips({ isShown }) {
 
   // Draws a segment with other ends until the next cut.
   function stretch(segment, ends) {
-    for (const each of blocks) if (each.segment.id === segment.id) each.segment = { ...segment, ...ends };
+    for (const each of blocks)
+      if (each.segment.id === segment.id && each.made.parentElement === strip) each.segment = { ...segment, ...ends };
   }
 
   function place(view, toPx, width) {
