@@ -7,6 +7,7 @@ const token = () => [...crypto.getRandomValues(new Uint8Array(8))].map((b) => b.
 // `review()`: the newest answer; `onReview` takes the next one, and says whether it is of what is on screen.
 export function makeSending({ review, question, reviewer, onReview }) {
   const unnamed = []; // what was decided before there was a name
+  window.addEventListener('beforeunload', (event) => unnamed.length && event.preventDefault()); // the browser asks
 
   // `words` begin the acknowledgement, `then` gets the answer unless the user has gone to another clip meanwhile.
   async function send(name, data, words, then = () => {}) {
