@@ -174,18 +174,22 @@ class Watched:
     """A page, and everything that must not happen on it.
 
     A page that is closed leaves its context, with the server's files and the compiled scripts, to the next one, but
-    nothing of what it stored there.
+    nothing of what it stored there. `reviewer` has said a name, unless it is empty.
     """
 
     IDLE: dict[str, list] = {}  # contexts by the server's address
 
-    def __init__(self, browser, server, width=1440, height=900):
+    def __init__(self, browser, server, width=1440, height=900, reviewer="reviewer"):
         self.idle = self.IDLE.setdefault(server.url, [])
         self.page = (self.idle.pop() if self.idle else browser.new_context()).new_page()
         self.page.set_viewport_size({"width": width, "height": height})
         stored = {"origin": server.url.rstrip("/"), "storageTypes": "local_storage"}
         self.page.context.new_cdp_session(self.page).send("Storage.clearDataForOrigin", stored)
         self.page.set_default_timeout(WAIT_MS)
+        if reviewer:
+            self.page.add_init_script(
+                f"localStorage.getItem('cmhkf-reviewer') ?? localStorage.setItem('cmhkf-reviewer', {reviewer!r})"
+            )
         self.faults = []
         self.page.on("pageerror", lambda e: self.faults.append(f"page error: {e}"))
         self.page.on("console", lambda m: m.type == "error" and self.faults.append(f"console: {m.text}"))
@@ -286,10 +290,7 @@ def at(browser, server, analysed, request):
     mine = request.node.name[5:35]
 
     def open_page(name=mine, more="&t=0", width=1440, height=900):
-        watched = Watched(browser, server, width, height)
-        watched.add_init_script(
-            f"localStorage.getItem('cmhkf-reviewer') ?? localStorage.setItem('cmhkf-reviewer', {name!r})"
-        )
+        watched = Watched(browser, server, width, height, name)
         watched.goto(analysed + more)
         watched.wait_result()
         pages.append(watched)

@@ -4,7 +4,7 @@ import threading
 import time
 
 import pytest
-from fakes import wait
+from fakes import until, wait
 
 from app.clips.jobs import JobQueue, SoFar
 from cmhkf import CmhkfError
@@ -54,6 +54,29 @@ def test_cancel_of_a_waiting_job_is_immediate_and_it_never_runs(jobs):
 
 def iter_of(value):
     yield value
+
+
+def test_what_waits_is_done_in_the_order_chosen_by_hand(jobs):
+    gate, done = threading.Event(), []
+
+    def work(name):
+        if name == "first":
+            gate.wait(5)
+        done.append(name)
+        yield
+
+    made = {name: jobs.submit(name, lambda name=name: work(name)) for name in ("first", "a", "b", "c")}
+    until(lambda: made["first"].state == "running")
+    jobs.move(made["c"].id, made["a"].id)
+    jobs.move(made["a"].id)
+    assert [job.key for job in jobs.under_way()] == ["first", "c", "b", "a"]
+    with pytest.raises(CmhkfError, match="does not wait any more"):
+        jobs.move(made["first"].id)
+    with pytest.raises(CmhkfError, match="does not wait any more"):
+        jobs.move(made["b"].id, made["first"].id)
+    gate.set()
+    wait(made["a"])
+    assert done == ["first", "c", "b", "a"]
 
 
 def test_errors_for_people_and_errors_of_ours(jobs, caplog):

@@ -8,7 +8,19 @@ from pathlib import Path
 
 import gradio as gr
 import pytest
-from fakes import CUT, FakeAnalyzer, analysed, brought, curves_at, open_workspace, refusing, until, uploaded, wait
+from fakes import (
+    CUT,
+    FakeAnalyzer,
+    analysed,
+    brought,
+    curves_at,
+    make_video,
+    open_workspace,
+    refusing,
+    until,
+    uploaded,
+    wait,
+)
 from gradio.utils import get_upload_folder
 from media_factory import probed
 
@@ -63,6 +75,53 @@ def test_two_requests_at_once_share_one_run(workspace, analyzer, clip_file):
     assert first is second
     wait(first)
     assert analyzer.runs == 1
+
+
+def several(workspace, folder, n):
+    """Kept clips of 2, 3, ... seconds."""
+    files = [make_video(folder / f"{i}.mp4", seconds=2 + i, size="32x18", rate=4, sound=False) for i in range(n)]
+    return [brought(workspace, file, file.name) for file in files]
+
+
+def test_the_queue_keeps_its_order_by_hand_over_a_restart(workspace, analyzer, tmp_path):
+    clips = several(workspace, tmp_path, 4)
+    analyzer.delay_s = 0.5
+    first, *waiting = [workspace.analyse(clip) for clip in clips]
+    until(lambda: analyzer.runs)
+    workspace.move(waiting[2].id, waiting[0].id)
+    until(lambda: first.state == "running")
+    workspace.close()
+    restarted = open_workspace(tmp_path / "home", FakeAnalyzer())
+    restarted.resume()
+    listed = [next(iter(job.clips)) for job in restarted.analyses.all()]
+    assert listed == [clips[0], clips[3], clips[1], clips[2]]
+    for job in restarted.analyses.all():
+        assert wait(job).state == "done", job.error
+    restarted.close()
+
+
+def test_all_that_were_not_analysed_are_and_nothing_twice(workspace, handlers, tmp_path):
+    clips = several(workspace, tmp_path, 3)
+    wait(workspace.analyse(clips[1]))
+    assert handlers["analyse_all"]({}) == {"n": 2}
+    queue = handlers["library"]({})["queue"]
+    assert {each["clip"] for each in queue} <= {clips[0], clips[2]}
+    over = [wait(job) for job in workspace.analyses.all()]
+    assert handlers["analyse_all"]({}) == {"n": 0}
+    assert all(entry["analysis_id"] for entry in handlers["library"]({})["library"])
+    assert "does not wait" in handlers["move"]({"job": over[0].id, "before": ""})["error"]
+
+
+def test_how_long_it_takes_is_told_once_there_is_something_to_tell_it_by(workspace, handlers, analyzer, tmp_path):
+    clips = several(workspace, tmp_path, 3)
+    wait(workspace.analyse(clips[0]))
+    analyzer.delay_s = 0.3
+    jobs = [workspace.analyse(clip) for clip in clips[1:]]
+    first, second = (each["left_s"] for each in handlers["library"]({})["queue"])
+    pace = 1.25 / 2  # what the made-up analyses say they took, of two seconds
+    assert first == pytest.approx(3 * pace, rel=0.5)
+    assert second - first == pytest.approx(4 * pace, rel=0.05)
+    assert handlers["job"]({"job": jobs[1].id})["left_s"] == pytest.approx(second, rel=0.5)
 
 
 def test_cancel_really_stops_and_the_clip_stays(workspace, handlers, analyzer, clip_file):

@@ -159,6 +159,9 @@ def unseen(page, facts):
 
 def hatched(page, start_s, end_s, shown_s):
     """The share of painted pixels of the saliency lane's stretch that are of the hatch's hue."""
+    if page.locator(".rv-fold[data-lane=saliency][aria-expanded=false]").count():
+        page.click(".rv-fold[data-lane=saliency]")
+        page.wait_for_timeout(100)  # until it is painted
     return page.evaluate(
         """([from, to]) => {
           const canvas = document.querySelector('.rv-plot canvas');

@@ -171,6 +171,56 @@ def test_the_list_cancels_and_begins_again_without_opening(watched, tmp_path):
     assert page.get_attribute(".rv", "data-view") == "home"
 
 
+LINE = "[...document.querySelectorAll('.rv-line .rv-name')].map((e) => e.textContent)"
+
+
+def test_the_queue_is_put_in_order_by_hand_and_says_how_long_it_takes(watched, tmp_path):
+    page = ready(watched)
+    files = [make_video(tmp_path / f"pier {i}.mp4", seconds=9 + i) for i in range(4)]
+    page.set_input_files(".rv-file", [str(file) for file in files])
+    page.wait_for_function(f"{LINE}.includes('pier 3.mp4')", timeout=LONG_MS)
+    page.click(".rv-line summary")
+    assert violations(page) == []
+    page.locator(".rv-line li:has-text('pier 3.mp4')").get_by_role("button", name="Do first").click()
+    page.wait_for_function(f"{LINE}.indexOf('pier 3.mp4') === 1")
+    assert page.evaluate("document.activeElement.title") == "Do first: pier 3.mp4"  # the keyboard stays where it was
+    page.wait_for_selector(".rv-line .rv-what:has-text('done in')", timeout=LONG_MS)
+    page.wait_for_selector(".rv-line summary:has-text('clips to analyse · ')")
+    page.reload()
+    ready(page)
+    order = page.evaluate(LINE)
+    assert order.index("pier 3.mp4") <= 1
+    for name in order[1:]:
+        page.get_by_role("button", name=f"Cancel the analysis of {name}").first.click()
+        page.wait_for_function(f"name => !{LINE}.includes(name)", arg=name, timeout=LONG_MS)
+    assert row(page, order[-1]).locator("text=Analyse").count() == 1
+    assert page.inner_text(".rv-all").startswith("Analyse all ")
+
+
+def test_failed_and_known_uploads_are_one_line_each_and_go_at_once(watched, tmp_path):
+    page = ready(watched)
+    moles = [make_video(tmp_path / f"mole {i}.mp4", seconds=13 + i) for i in range(2)]
+    bad = [tmp_path / f"letter {i}.mp4" for i in range(3)]
+    for i, file in enumerate(bad):
+        file.write_text(f"Dear reader, this is no video; neither is the one before, number {i}.")
+    page.set_input_files(".rv-file", [str(file) for file in moles])
+    for file in moles:
+        row(page, file.name).wait_for(timeout=LONG_MS)
+    page.set_input_files(".rv-file", [str(file) for file in (*bad, *moles)])
+    page.wait_for_selector(".rv-folded:has-text('3 uploads failed')", timeout=LONG_MS)
+    page.wait_for_selector(".rv-folded:has-text('2 duplicates')", timeout=LONG_MS)
+    page.wait_for_selector(".rv-said:has-text('is in the library already, as mole 1.mp4')")
+    assert page.locator(".rv-queue > li").count() == 2
+    assert page.is_hidden(".rv-upload:has-text('letter 1.mp4') .rv-what")
+    page.click(".rv-folded:has-text('failed') summary")
+    assert violations(page) == []
+    page.locator(".rv-upload:has-text('letter 1.mp4') .rv-away").last.click()
+    page.wait_for_selector(".rv-folded:has-text('2 uploads failed')")
+    page.locator(".rv-folded:has-text('failed')").get_by_role("button", name="Dismiss all").click()
+    page.locator(".rv-folded:has-text('duplicates')").get_by_role("button", name="Dismiss all").click()
+    page.wait_for_selector(".rv-queue", state="hidden")
+
+
 def test_a_lost_server_is_said_and_the_page_goes_on_when_it_is_back(watched, server, tmp_path):
     watched.upload(make_video(tmp_path / "stairs.mp4", seconds=8))
     watched.wait_for_selector(".rv-stagename:has-text('Looking')")

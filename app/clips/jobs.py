@@ -50,6 +50,7 @@ class JobStatus:
     result: str | Path | None = None  # an analysis id, or the file that was made
     error: str = ""  # for people
     grown: int = 0  # how often more of the result became known before its end; 0: nothing is known of it
+    left_s: float | None = None  # about how long it takes until it is done, with what comes before it
 
 
 @dataclass
@@ -59,6 +60,7 @@ class Job:
     key: str  # what it works on: at most one job of a key is under way
     work: Work
     clips: frozenset[str] = frozenset()  # SHA-256 of the clips that it works on
+    footage_s: float | None = None  # how much footage it is to go through, where that says how long it takes
     id: str = field(default_factory=lambda: secrets.token_hex(6))
     state: JobState = "queued"
     step: Any = None  # the newest progress
@@ -68,6 +70,7 @@ class Job:
     error: str = ""  # for people
     raised: CmhkfError | None = None  # what `error` tells of, when it is one that a user can act on
     begun: float = field(default_factory=time.monotonic)
+    stages: dict[str, float] = field(default_factory=dict)  # when each began
     ended: float | None = None
     cancel: threading.Event = field(default_factory=threading.Event)
     ending: threading.Event = field(default_factory=threading.Event)
@@ -117,7 +120,7 @@ class JobQueue:
         self._worker: threading.Thread | None = None
         self._closed = False
 
-    def submit(self, key: str, work: Work, *, clips: Iterable[str] = ()) -> Job:
+    def submit(self, key: str, work: Work, *, clips: Iterable[str] = (), footage_s: float | None = None) -> Job:
         """Queue work on clips, by SHA-256; while a job of the same key is under way, that job is returned instead.
 
         Raises CmhkfError when one of the clips is leaving, or when too much is waiting already.
@@ -129,7 +132,7 @@ class JobQueue:
                     return job
             if len(self._waiting) >= self._most:
                 raise CmhkfError(f"{self._most} {self._name} are waiting already; try again when some are done")
-            job = Job(key, work, clips)
+            job = Job(key, work, clips, footage_s)
             self._jobs[job.id] = job
             self._waiting.append(job)
             for old in [j.id for j in self._jobs.values() if j.over][:-KEPT]:
@@ -159,6 +162,21 @@ class JobQueue:
         """Every job that is remembered, oldest first."""
         with self._wake:
             return list(self._jobs.values())
+
+    def under_way(self) -> list[Job]:
+        """The job that runs, and those that wait, in their order."""
+        with self._wake:
+            running = [job for job in self._jobs.values() if job.state == "running"]
+            return running + list(self._waiting)
+
+    def move(self, job_id: str, before: str = "") -> None:
+        """Put a job that waits before another that waits, or after all. Raises CmhkfError when one waits no more."""
+        with self._wake:
+            job, other = self.get(job_id), self.get(before) if before else None
+            if job not in self._waiting or (other and other not in self._waiting):
+                raise CmhkfError("that work does not wait any more; the queue shows what does")
+            self._waiting.remove(job)
+            self._waiting.insert(self._waiting.index(other) if other else len(self._waiting), job)
 
     def forget(self, clip: str) -> None:
         """Drop the finished jobs on a clip."""
@@ -223,6 +241,8 @@ class JobQueue:
                         job.so_far = step.value
                         job.grown += 1
                     else:
+                        if isinstance(step, Progress):
+                            job.stages.setdefault(step.stage, time.monotonic())
                         job.step = job.result = step
             finally:
                 steps.close()

@@ -10,11 +10,12 @@ import os
 import re
 import shutil
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime, timezone
 from errno import EACCES
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from sqlalchemy import Engine, ForeignKey, UniqueConstraint, create_engine, delete, event, select, update
@@ -29,6 +30,7 @@ from cmhkf.settings import picked
 
 GRADIO_UPLOAD = re.compile(r"[0-9a-f]{64}|tmp\w{8}")  # what Gradio calls uploads, complete and not
 MOST_TRIES = 2  # of an analysis that the server did not live through
+PACE_OF = 20  # analyses that tell how long the next takes
 NAME_LENGTH = 200  # characters kept of a file name
 
 
@@ -256,6 +258,13 @@ class Store:
             raise NotFoundError(f"no analysis {key!r}; the library lists those there are")
         return Analysis.load(self.analyses_dir / row.file)
 
+    def pace(self, model_id: str) -> float | None:
+        """Seconds that a model took here for one second of footage: the middle of its newest analyses."""
+        rows = select(AnalysisRow.elapsed_s, AnalysisRow.duration_s).where(AnalysisRow.model_id == model_id)
+        with Session(self._engine) as session:
+            found = session.execute(rows.order_by(AnalysisRow.created.desc()).limit(PACE_OF)).all()
+        return median(elapsed_s / duration_s for elapsed_s, duration_s in found) if found else None
+
     def latest(self, sha256: str) -> str | None:
         """The id of a clip's newest analysis."""
         newest = select(AnalysisRow.id).where(AnalysisRow.clip_sha256 == sha256).order_by(AnalysisRow.created.desc())
@@ -298,6 +307,16 @@ class Store:
         """Note that the server ends it in good order, which counts as no try."""
         with Session(self._engine) as session, session.begin():
             session.execute(_queued(update(QueueRow), sha256, model).values(tries=QueueRow.tries - 1))
+
+    def reorder(self, requests: Sequence[tuple[str, str]]) -> None:
+        """Remember another order of the queue, by clip and model; what is not named comes first."""
+        places = {request: place for place, request in enumerate(requests)}
+        with Session(self._engine) as session, session.begin():
+            session.execute(update(QueueRow).values(number=-QueueRow.number))  # out of the way of the new numbers
+            rows = select(QueueRow.number, QueueRow.clip_sha256, QueueRow.model).order_by(QueueRow.number.desc())
+            found = sorted(session.execute(rows).all(), key=lambda row: places.get((row[1], row[2]), -1))
+            for number, (old, *_) in enumerate(found, 1):
+                session.execute(update(QueueRow).where(QueueRow.number == old).values(number=number))
 
     def dequeue(self, sha256: str, model: str) -> None:
         """Forget it: it is done, has failed, or is not wanted any more."""

@@ -13,6 +13,7 @@ import numpy as np
 
 from app.clips.gpu import on_gpu
 from app.clips.jobs import Job, SoFar
+from app.clips.pace import left_s
 from app.clips.playback import Playback
 from app.clips.scheduler import Scheduler
 from app.clips.store import Store
@@ -134,11 +135,44 @@ class Workspace:
             self.store.enqueue(sha256, model)
             try:
                 return self.analyses.submit(
-                    self._key(sha256, model), lambda: self._queued_steps(clip, model), clips=[sha256]
+                    self._key(sha256, model),
+                    lambda: self._queued_steps(clip, model),
+                    clips=[sha256],
+                    footage_s=clip.duration_s if model == self.settings.preset else None,
                 )
             except CmhkfError:
                 self.store.dequeue(sha256, model)
                 raise
+
+    def analyse_all(self) -> int:
+        """Begin to analyse every clip that was not, in the order in which they came in; returns how many these are.
+
+        Without those whose analysis failed, which would fail again.
+        """
+        begun = 0
+        for entry in reversed(self.store.library()):
+            job = None if entry.analysis_id else self.analyses.find(entry.clip.sha256)
+            if entry.analysis_id or (job and job.state in ("queued", "running", "failed")):
+                continue
+            try:
+                self.analyse(entry.clip.sha256)
+            except CmhkfError:
+                if not begun:
+                    raise
+                break  # the queue is full
+            begun += 1
+        return begun
+
+    def move(self, job_id: str, before: str = "") -> None:
+        """Do a waiting analysis before another, or after all, also when the server restarts. Raises CmhkfError."""
+        self.analyses.move(job_id, before)
+        self.store.reorder([self._request_of(job) for job in self.analyses.under_way() if job.clips])
+
+    def under_way(self) -> list[tuple[Job, float | None]]:
+        """The analyses that run and wait, in their order, and about how many seconds until each is done, if known."""
+        jobs, analyzer = self.analyses.under_way(), self.analyzer
+        pace = self.store.pace(analyzer.model_id) if analyzer and jobs else None
+        return [*zip(jobs, left_s(jobs, pace), strict=True)]
 
     def resume(self) -> None:
         """Go on with the analyses that were waiting or under way when the server stopped, in their order."""

@@ -13,12 +13,14 @@ import { replaceAddress, watchHistory } from './lib/router.js';
 import { bindTabs } from './lib/tabs.js';
 import { watchFiles } from './library/files.js';
 import { makeLibrary } from './library/library.js';
+import { makeQueue } from './library/queue.js';
 import { keepFresh, refresh } from './library/status.js';
 import { makeTake } from './library/take.js';
 import { makeBar } from './player/bar.js';
 import { makeClipView } from './player/clip_view.js';
 import { makeFootage } from './player/footage.js';
 import { makeKeys } from './player/keys.js';
+import { makePicture } from './player/picture.js';
 import { makeTransport } from './player/transport.js';
 import { makeTrust } from './player/trust.js';
 import { makeQuality } from './quality/quality.js';
@@ -32,11 +34,14 @@ function build() {
   const video = find('.rv-video');
   const transport = makeTransport(video);
   const bar = makeBar(video, transport);
+  const picture = makePicture(video);
   const footage = makeFootage(video, transport);
   const timeline = makeTimeline({
     video,
     now: transport.now,
     onSeek: (time) => review.seek(time),
+    onHold: (segment, time) => review.hold(segment, time),
+    onEdge: (side, time) => review.moveEdge(side, time),
     isShown: (segment) => review.isShown(segment),
   });
   const review = makeReview({ video, transport, footage });
@@ -52,6 +57,7 @@ function build() {
   });
   const clipView = makeClipView({ footage, transport, review, library });
   const take = makeTake({ clipView, openLibrary: library.open });
+  makeQueue({ onCancel: take.cancel });
   watchFiles(take.files);
   const onOpen = ({ time_s, ...which }) => clipView.open(which, time_s);
   const panels = { onSeek: transport.seek, onOpen, now: transport.now };
@@ -59,13 +65,15 @@ function build() {
   makeClasses(panels);
   makeTruth(panels);
   makeMap({ ...panels, video });
-  makeExport({ question: review.question, onTaken: review.recut });
+  makeExport({ question: review.question, isNamed: review.isNamed, onTaken: review.recut });
   makeLook({ ...panels, video, question: review.question, onTaken: review.recut });
   const close = () => {
     library.close();
+    picture.close();
+    timeline.cancel();
     review.cancel();
   };
-  makeKeys({ ...bar, ...timeline.actions, ...review.actions, close }, review.learnKeys);
+  makeKeys({ ...bar, ...picture.actions, ...timeline.actions, ...review.actions, close }, review.learnKeys);
   find('.rv-brand').addEventListener('click', () => clipView.home());
   find('.rv-theme').addEventListener('click', switchTheme);
   watchHistory(clipView.goToAddress);

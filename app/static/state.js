@@ -24,7 +24,7 @@ const nothing = () => ({
   /** Counts the clips that were opened: answers that belong to an earlier visit are dropped. */
   visit: 0,
   /** @type {any} what the server said last of its model and its library */
-  status: { library: [], examples: [], model: 'queued', trained: null },
+  status: { library: [], queue: [], examples: [], model: 'queued', trained: null },
 });
 export const state = nothing();
 
@@ -40,6 +40,7 @@ export const EVENTS = {
   selected: '(segment, before): another segment is selected, or null',
   filtered: '(): other segments are listed, or in another order',
   moved: '(time): the playback position',
+  filmed: '(frameAt): small frames of the clip are here; frameAt(time, height in px) gives the style of one',
   viewed: '({ from, to, toPx, lanes, width }): the part of the timeline in view, and how it is laid out',
   panel: '(name): a tab is shown',
   truth: '(spans): ground truth of the clip, [] for none',

@@ -89,17 +89,21 @@ def entry_json(entry: Entry, job: str | None) -> Json:
     return about | picked(entry, "duration_s", "analysis_id", "model_id", "trained", "peak")
 
 
-def listed_json(listed: Listed) -> Json:
-    """The same with the work on the clip, what was found in it, and how far its review is."""
+def listed_json(listed: Listed, left_s: Mapping[str, float | None]) -> Json:
+    """The same with the work on the clip, what was found in it, and how far its review is.
+
+    `left_s`: about how many seconds until each job is done.
+    """
     entry, job, glance, review = listed.entry, listed.job, listed.glance, listed.review
     unread = not entry.analysis_id or bool(glance and glance.error)
+    ended = job is None or job.state in ("done", "cancelled")
     return entry_json(entry, listed.under_way) | {
         "seen": glance is not None,
         "segments": glance and glance.n_segments,
         "label": glance and glance.label,
         "error": glance.error if glance else "",
         "unseen_s": as_rows(glance.unseen_s) if glance else None,
-        "work": plain(job.status) if job and unread and job.state not in ("done", "cancelled") else None,
+        "work": plain(job.status) | {"left_s": left_s.get(job.id)} if job and unread and not ended else None,
         "review": review and {"left": review.n_left, "decided": review.n_decided, "reviewer": review.reviewer},
     }
 

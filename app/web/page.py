@@ -69,6 +69,8 @@ class Page:
             "growing": self.growing,
             "copy": self.copy,
             "library": self.list_clips,
+            "analyse_all": lambda _: {"n": self.workspace.analyse_all()},
+            "move": self.move,
             "remove": self.remove,
             "previews": self.preview,
             "drop_previews": self.drop_previews,
@@ -98,7 +100,8 @@ class Page:
             "import_marks": self.import_marks,
             "page_fault": self.page_fault,
         }
-        for name in ("job", "map_job", "export_job"):
+        handlers["job"] = lambda data: self._timed(self.workspace.scheduler.job(data.text("job")))
+        for name in ("map_job", "export_job"):
             handlers[name] = lambda data: _status(self.workspace.scheduler.job(data.text("job")))
         for name in ("cancel", "map_cancel", "export_cancel"):
             handlers[name] = lambda data: _status(self.workspace.cancel(data.text("job")))
@@ -174,14 +177,30 @@ class Page:
     def list_clips(self, _: Arguments) -> Json:
         """Every clip, its work, what was found in it and its review; how long clips are kept.
 
-        `complete` is false while some were not looked into yet.
+        `queue` are the analyses under way, in their order. `complete` is false while some clips were not looked
+        into yet.
         """
-        listed = self.library.listed(GLANCE_S)
+        listed, under_way = self.library.listed(GLANCE_S), self.workspace.under_way()
+        left_s = {job.id: seconds for job, seconds in under_way}
         return {
-            "library": [answers.listed_json(each) for each in listed],
+            "library": [answers.listed_json(each, left_s) for each in listed],
+            "queue": [
+                {"job": job.id, "clip": clip, "running": job.state == "running", "left_s": seconds}
+                for job, seconds in under_way
+                for clip in job.clips
+            ],
             "keep_days": self.workspace.settings.keep_days,
             "complete": all(each.glance or not each.entry.analysis_id for each in listed),
         }
+
+    def move(self, data: Arguments) -> Json:
+        """{job, before} -> {}: do a waiting analysis before another; an empty `before`: after all."""
+        self.workspace.move(data.text("job"), data.text("before"))
+        return {}
+
+    def _timed(self, job: Job) -> Json:
+        left_s = {each.id: seconds for each, seconds in self.workspace.under_way()}
+        return _status(job) | {"left_s": left_s.get(job.id)}
 
     def remove(self, data: Arguments) -> Json:
         """{clip, decisions} -> {removed}."""

@@ -22,9 +22,9 @@ LOOK_S = 0.5  # how often the main thread looks whether it is to stop; Windows t
 PLOTLY_JS = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 
 # In the order of the cascade
-STYLES = ("theme", "library/home", "library/library", "player/clip", "timeline/timeline", "timeline/previews")
-STYLES += ("review/review", "review/segment_filter", "review/look", "explain/why", "explain/classes", "explain/map")
-STYLES += ("export/export", "quality/quality", "narrow")
+STYLES = ("theme", "library/home", "library/library", "player/clip", "player/picture", "timeline/timeline")
+STYLES += ("timeline/previews", "review/review", "review/segment_filter", "review/look", "explain/why")
+STYLES += ("explain/classes", "explain/map", "export/export", "quality/quality", "narrow")
 
 
 def build_ui(page: Page) -> gr.Blocks:

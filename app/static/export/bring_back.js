@@ -1,11 +1,11 @@
 // Decisions come back from a table or data file that was exported earlier.
 import { find, handOver, sayIn, takeChoice, takeDrops } from '../lib/dom.js';
-import { wordsOf } from '../lib/faults.js';
+import { Told, wordsOf } from '../lib/faults.js';
 import { plural } from '../lib/format.js';
 import { request } from '../lib/server.js';
 import { state } from '../state.js';
 
-export function makeBringBack({ question, onTaken }) {
+export function makeBringBack({ question, isNamed, onTaken }) {
   const back = find('.rv-exportback');
   const found = back.querySelector('.rv-exportsaid');
   const [choose, takeIt] = back.querySelector('.rv-exportacts').children;
@@ -36,6 +36,7 @@ export function makeBringBack({ question, onTaken }) {
   }
 
   async function takeIn() {
+    if (!isNamed()) throw new Told('Say your name first, at the top of the page: decisions are kept by name.');
     const { n, looks } = await request('import_marks', { ...question(), ...file });
     const more = looks ? ' and ' + plural(looks, 'blind look') : '';
     forget(plural(n, 'segment') + more + (n === 1 && !looks ? ' was' : ' were') + ' taken in.');

@@ -38,7 +38,7 @@ const OF_ALL = {
   },
 };
 
-export function makeExport({ question, onTaken }) {
+export function makeExport({ question, isNamed, onTaken }) {
   const opener = find('.rv-takeaway');
   const openers = { labels: find('.rv-takelabels'), reel: find('.rv-takereel') };
   const dialog = find('.rv-export');
@@ -47,7 +47,7 @@ export function makeExport({ question, onTaken }) {
   const bar = form.querySelector('.rv-progress');
   const said = form.querySelector('.rv-exportsaid');
   const [go, link, stop, close] = form.querySelector('.rv-exportacts').children;
-  const bringBack = makeBringBack({ question, onTaken });
+  const bringBack = makeBringBack({ question, isNamed, onTaken });
   const reel = makeReelChoice();
   let job = null;
   let ofAll = ''; // a key of OF_ALL where the dialog is about all clips

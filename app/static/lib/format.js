@@ -32,3 +32,9 @@ export const percent = (share) => Math.round(100 * share) + ' %';
 
 /** @param {number} count @param {string} word */
 export const plural = (count, word) => count + ' ' + word + (count === 1 ? '' : 's');
+
+/** A time that is estimated: "about 12 min". @param {number} seconds */
+export function about(seconds) {
+  if (seconds < 50) return 'under a minute';
+  return 'about ' + (seconds < 5400 ? Math.round(seconds / 60) + ' min' : (seconds / 3600).toFixed(1) + ' h');
+}

@@ -13,3 +13,12 @@ export function remember(key, value) {
     // only comfort is lost
   }
 }
+
+// A tick box that stays as it was left; `usual`: how it is at first.
+export function keepChoice(box, key, usual) {
+  box.checked = (recall(key) ?? usual) === 'yes';
+  box.addEventListener('change', () => {
+    remember(key, box.checked ? 'yes' : 'no');
+    box.blur(); // keys are off in a field
+  });
+}

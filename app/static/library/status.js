@@ -32,8 +32,8 @@ export async function keepFresh() {
   const root = find('.rv');
   while (root.isConnected) {
     await pause(state.status.complete === false ? 200 : 1500);
-    const { model, complete, library } = state.status;
-    const underWay = library.some((entry) => ['waiting', 'analysing'].includes(stateOf(entry)));
+    const { model, complete, library, queue } = state.status;
+    const underWay = queue.length || library.some((entry) => ['waiting', 'analysing'].includes(stateOf(entry)));
     if (['queued', 'running'].includes(model) || !complete || underWay) await refresh().catch(passBy);
   }
 }

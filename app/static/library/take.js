@@ -15,10 +15,12 @@ export function makeTake({ clipView, openLibrary }) {
   async function take(work) {
     const { visit } = state;
     try {
-      const { clip } = await work();
+      const { clip, known_as } = await work();
       const { analysis_id } = await request('analyse', { clip });
-      if (state.visit !== visit) await refresh();
-      else await clipView.open(analysis_id ? { analysis_id } : { clip });
+      if (state.visit !== visit) return await refresh();
+      await clipView.open(analysis_id ? { analysis_id } : { clip });
+      if (known_as && state.clip === clip)
+        notice.show('page', 'This video is in the library already, as ' + known_as + '.');
     } catch (error) {
       if (state.visit === visit) clipView.home(wordsOf(error));
       else notice.fail('upload', error);
@@ -54,7 +56,8 @@ export function makeTake({ clipView, openLibrary }) {
         .then(async (taken) => {
           await analyseTaken(taken);
           const act = ['Open it', () => clipView.open(taken)];
-          if (notice.isAbout('upload')) notice.show('upload', file.name + ' is in the library. ', { act });
+          const where = taken.known_as ? ' already, as ' + taken.known_as + '. ' : '. ';
+          if (notice.isAbout('upload')) notice.show('upload', file.name + ' is in the library' + where, { act });
         })
         .catch((error) => notice.fail('upload', error));
   }

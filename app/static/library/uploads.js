@@ -5,6 +5,36 @@ import { percent } from '../lib/format.js';
 import { request, uploadFile } from '../lib/server.js';
 import { state } from '../state.js';
 
+// Rows of one kind in one line, from the second on; all are dismissed at once.
+function makeFold(stage, words) {
+  const line = make('li', 'rv-item rv-upload rv-folded');
+  const box = make('details');
+  const rows = make('ul');
+  box.append(make('summary'), rows);
+  line.append(
+    box,
+    button('Dismiss all', 'rv-link', () => {
+      rows.replaceChildren();
+      const list = line.parentElement;
+      line.remove();
+      list.hidden = !list.children.length;
+    }),
+  );
+  return {
+    tidy(list) {
+      const all = [...list.querySelectorAll('[data-stage]')].filter((row) => row.dataset.stage === stage);
+      for (const row of [...rows.children]) if (row.dataset.stage !== stage) list.append(row);
+      if (all.length < 2) {
+        line.replaceWith(...rows.children);
+        return;
+      }
+      for (const row of all) if (row.parentElement !== rows) rows.append(row);
+      box.firstChild.textContent = words(all.length);
+      if (!line.isConnected) list.append(line);
+    },
+  };
+}
+
 export function makeUploads() {
   const list = find('.rv-queue');
   const waiting = [];
@@ -20,7 +50,7 @@ export function makeUploads() {
       onStart(stop) {
         item.stop = () => {
           stop();
-          item.row.remove();
+          leave(item);
         };
       },
     });
@@ -62,19 +92,26 @@ export function makeUploads() {
         draw(item, said[0].toUpperCase() + said.slice(1));
         item.fail(words.includes(name) ? error : new Told(name + ': ' + words, error.away));
       }
-      list.hidden = !list.children.length;
+      tidy();
     }
     busy = false;
   }
 
+  const folds = [makeFold('failed', (n) => n + ' uploads failed'), makeFold('known', (n) => n + ' duplicates')];
+  function tidy() {
+    for (const fold of folds) fold.tidy(list);
+    list.hidden = !list.children.length;
+  }
+
   const leave = (item) => {
     item.row.remove();
-    list.hidden = !list.children.length;
+    tidy();
   };
 
   function draw(item, text) {
     item.onText(item.file.name + ': ' + text);
     const { row, stage } = item;
+    row.dataset.stage = stage;
     row.className = 'rv-item rv-upload rv-' + stage;
     row.querySelector('.rv-what').textContent = text;
     row.querySelector('.rv-bit').style.width = 100 * (stage === 'busy' ? item.share : 0) + '%';
@@ -89,6 +126,7 @@ export function makeUploads() {
     Object.assign(item, { stage: 'waiting', share: 0, stop: null });
     waiting.push(item);
     draw(item, 'Waiting');
+    tidy();
     work();
   }
 

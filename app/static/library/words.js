@@ -1,5 +1,5 @@
 // What the library list says of a clip. No DOM.
-import { percent, plural } from '../lib/format.js';
+import { about, percent, plural } from '../lib/format.js';
 import { shareOf, STAGES } from '../lib/jobs.js';
 import { lostSense, unseenReasons } from '../lib/unseen.js';
 
@@ -18,12 +18,18 @@ function reviewWords({ left, decided, reviewer }) {
 // [its score or where it stands, a second line, the share done or null].
 export function wordsOfEntry(entry, where) {
   const { work, review, segments } = entry;
-  if (where === 'waiting') return ['waiting', 'Waits for the clips before it', null];
+  const left_s = work?.left_s ?? null;
+  if (where === 'waiting')
+    return ['waiting', left_s === null ? 'Waits for the clips before it' : 'Done in ' + about(left_s), null];
   if (where === 'analysing') {
     if (work.stopping) return ['stopping', '', null];
     const share = shareOf(work);
     const stage = STAGES[work.stage] ?? work.stage;
-    return ['analysing', stage + (share === null ? '' : ' · ' + percent(share)), share];
+    return [
+      left_s === null ? 'analysing' : about(left_s) + ' left',
+      stage + (share === null ? '' : ' · ' + percent(share)),
+      share,
+    ];
   }
   if (where === 'failed') return ['failed', work?.error || entry.error, null];
   if (where === 'unseen') return ['not analysed', '', null];

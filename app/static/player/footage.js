@@ -54,7 +54,7 @@ export function makeFootage(video, transport) {
   }
 
   video.addEventListener('loadedmetadata', () => {
-    if (video.videoWidth) transport.seek(startAt);
+    if (video.videoWidth) transport.begin(startAt);
     else requestCopy();
   });
   video.addEventListener('error', () => {

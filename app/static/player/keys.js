@@ -8,6 +8,7 @@ const DIGITS = Object.fromEntries(Array.from({ length: 10 }, (_, i) => [String(i
 const TABLE = [
   ['Space, K', 'Play, or pause and be back at the chosen speed', { ' ': 'toggle', k: 'toggle' }],
   ['J, L', 'Play backwards, forwards; again for faster', { j: 'rewind', l: 'faster' }],
+  ['< >', 'Slower, faster, from 0.1× to 16×', { '<': 'slower', '>': 'quicker' }],
   [', .', 'One frame back, forward', { ',': 'back', '.': 'forward' }],
   ['← →', '5 seconds back, forward', { ArrowLeft: 'back5', ArrowRight: 'forward5' }],
   ['Shift ← →', '1 second back, forward', { 'Shift ArrowLeft': 'back1', 'Shift ArrowRight': 'forward1' }],
@@ -30,6 +31,12 @@ const TABLE = [
   ['PgUp, PgDn', 'Move the zoomed timeline (or Shift with the wheel)', { PageUp: 'left', PageDown: 'right' }],
   ['F', 'Fit the whole clip', { f: 'fit' }],
   ['Shift M', 'Sound on or off', { 'Shift m': 'mute' }],
+  ['Shift ↑ ↓', 'Louder, quieter', { 'Shift ArrowUp': 'louder', 'Shift ArrowDown': 'quieter' }],
+  ['V, Shift V', 'Picture: brightness, contrast, zoom; as it is', { v: 'picture', 'Shift v': 'original' }],
+  ['B, Shift B', 'Brighter, darker picture', { b: 'brighter', 'Shift b': 'darker' }],
+  ['T, Shift T', 'More, less contrast', { t: 'contrastUp', 'Shift t': 'contrastDown' }],
+  ['E, Shift E', 'Enlarge the picture, or less', { e: 'larger', 'Shift e': 'smaller' }],
+  ['Shift F', 'Full screen, with the curve', { 'Shift f': 'screen' }],
   ['?', 'This help', { '?': 'help' }],
   ['Esc', 'Close what is open', { Escape: 'close' }],
 ];
@@ -67,8 +74,8 @@ export function makeKeys(actions, onDecision) {
     if ((event.altKey && !event.getModifierState('AltGraph')) || element.offsetParent === null) return true;
     if (element.querySelector('dialog[open]:not(.rv-keys)')) return true; // another dialog has the keys
     if (dialog.open) return !['?', 'Escape'].includes(event.key);
-    if (target.closest('input, textarea, select, [contenteditable]')) return event.key !== 'Escape';
-    if (target.closest('.rv-threshold, .rv-ownkeys, .rv-pane, .rv-tabs'))
+    if (target.closest('input:not([type=range]), textarea, select, [contenteditable]')) return event.key !== 'Escape';
+    if (target.closest('.rv-threshold, .rv-ownkeys, .rv-pane, .rv-tabs, [type=range]'))
       return event.key.startsWith('Arrow') || event.key.startsWith('Page');
     // A button reached by keyboard keeps Space and Enter; one that was clicked does not steal them.
     return (event.key === ' ' || event.key === 'Enter') && target.matches(':is(button, a, summary):focus-visible');

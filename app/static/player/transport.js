@@ -17,10 +17,11 @@ export function makeTransport(video) {
   const now = () => queued ?? wanted ?? video.currentTime;
   const end = () => length || video.duration || 0;
 
-  function seek(time) {
+  // `stop`: where playback is to end.
+  function seek(time, stop = null) {
+    stopAt = stop;
     const target = clamp(time, 0, Math.max(0, (video.duration || end()) - 0.001));
     if (!video.duration) return tell('moved', target);
-    stopAt = null;
     if (wanted !== null) queued = target;
     else {
       wanted = target;
@@ -54,7 +55,8 @@ export function makeTransport(video) {
     halt();
     video.playbackRate = rate;
     video.play().catch((error) => {
-      if (error.name === 'AbortError') return; // paused before it began
+      // Paused before it began, or begun by itself on a page that nobody has touched yet.
+      if (['AbortError', 'NotAllowedError'].includes(error.name)) return;
       console.warn(error);
       notice.show('page', 'This browser cannot play this clip.', { bad: true });
     });
@@ -89,8 +91,7 @@ export function makeTransport(video) {
   }
 
   function playOnce(from, to) {
-    seek(from);
-    stopAt = to;
+    seek(from, to);
     play();
   }
 
@@ -127,7 +128,8 @@ export function makeTransport(video) {
   return {
     now,
     end,
-    seek,
+    seek: (time) => seek(time),
+    begin: (time) => seek(time, stopAt), // of footage that is here now: what was to be played once still is
     toggle,
     shuttle,
     stepFrames,

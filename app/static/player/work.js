@@ -1,7 +1,7 @@
 // What stands where the timeline will be: progress, or why there is none and what can be done.
 import { find, showShare } from '../lib/dom.js';
 import { wordsOf } from '../lib/faults.js';
-import { clock, percent } from '../lib/format.js';
+import { about, clock, percent } from '../lib/format.js';
 import { shareOf, STAGES } from '../lib/jobs.js';
 import { request } from '../lib/server.js';
 import { state } from '../state.js';
@@ -26,7 +26,8 @@ export function showStep(step, again) {
   if (step.stopping) return showBusy('Stopping…');
   const share = shareOf(step);
   const stage = step.state === 'queued' ? 'Waiting for the clip before it' : (STAGES[step.stage] ?? step.stage);
-  const facts = [step.message, share === null ? '' : percent(share), clock(step.elapsed_s, 0) + ' elapsed'];
+  const left = step.left_s == null ? '' : about(step.left_s) + ' left';
+  const facts = [step.message, share === null ? '' : percent(share), clock(step.elapsed_s, 0) + ' elapsed', left];
   const cancel = () =>
     request('cancel', { job: step.job }).then(
       (next) => showStep(next, again),

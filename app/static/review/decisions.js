@@ -4,16 +4,14 @@
 // slow ones mean. The first that fails drops those behind it, for they would hit the wrong segment.
 import { find } from '../lib/dom.js';
 import { clock } from '../lib/format.js';
-import { recall, remember } from '../lib/memory.js';
+import { keepChoice } from '../lib/memory.js';
 import * as notice from '../lib/notice.js';
-import { request } from '../lib/server.js';
 import { listen, state } from '../state.js';
 import { makeAddByHand } from './add_by_hand.js';
+import { makeSending } from './sending.js';
 import { makeTurns } from './turns.js';
 
-const token = () => [...crypto.getRandomValues(new Uint8Array(8))].map((b) => b.toString(16).padStart(2, '0')).join('');
-
-export function makeDecisions({ question, segments, now, onReview, onReload, onGo, onAdded }) {
+export function makeDecisions({ question, segments, now, reviewer, onReview, onReload, onGo, onAdded }) {
   const moveOn = find('.rv-moveon input');
   let review = null; // the newest answer
   const turns = makeTurns((error) => {
@@ -24,16 +22,7 @@ export function makeDecisions({ question, segments, now, onReview, onReload, onG
 
   const acknowledge = (text) => notice.show('decision', text);
 
-  // Returns the answer, or null when the user has gone to another clip meanwhile.
-  async function send(name, data, words) {
-    if (!review) return null;
-    const requested = question();
-    const answer = await request(name, { ...requested, revision: review.revision, request: token(), ...data });
-    if (!onReview(answer, requested)) return null;
-    const left = answer.marks.filter((m) => m.state === 'open').length;
-    acknowledge(words(answer) + ' · ' + left + ' left · revision ' + answer.revision);
-    return answer;
-  }
+  const { send, sendUnnamed } = makeSending({ review: () => review, question, reviewer, onReview });
 
   const changed = (answer) => answer.changed.map(segments.byId).filter(Boolean);
   const place = (id) => {
@@ -54,8 +43,8 @@ export function makeDecisions({ question, segments, now, onReview, onReload, onG
       const where = place(mark.id);
       const ahead = segments.ahead(mark.id); // before the decision sorts it elsewhere, or filters it out
       const more = data(mark);
-      const answer = more && (await send('decide', { action, segment: mark.id, ...more }, () => words + ' ' + where));
-      if (answer) then(ahead);
+      const told = () => words + ' ' + where;
+      if (more) await send('decide', { action, segment: mark.id, ...more }, told, () => then(ahead));
     });
   }
 
@@ -64,8 +53,7 @@ export function makeDecisions({ question, segments, now, onReview, onReload, onG
     if (next) onGo(next);
   }
 
-  function edge(side) {
-    const time = now();
+  function edge(side, time = now()) {
     decide('edges', 'Moved the ' + side + ' of', ({ start_s, end_s }) => ({
       start_s: side === 'start' ? time : start_s,
       end_s: side === 'end' ? time : end_s,
@@ -89,28 +77,37 @@ export function makeDecisions({ question, segments, now, onReview, onReload, onG
     onBegin: (time) =>
       acknowledge('A segment starts at ' + clock(time) + ': press A again at its end, Esc to give up.'),
     onEnd: (start_s, end_s) =>
-      inOrder(async () => {
-        const answer = await send('decide', { action: 'add', start_s, end_s }, () => 'Added from ' + clock(start_s));
-        const [added] = answer ? changed(answer) : [];
-        if (added) onAdded(added);
-      }),
+      inOrder(() =>
+        send(
+          'decide',
+          { action: 'add', start_s, end_s },
+          () => 'Added from ' + clock(start_s),
+          (answer) => {
+            const [added] = changed(answer);
+            if (added) onAdded(added);
+          },
+        ),
+      ),
     onGiveUp: () => acknowledge('Nothing was added.'),
   });
 
   function step(name, done) {
     inOrder(async () => {
-      const what = review?.[name];
+      const what = reviewer.isNamed() && review?.[name];
       if (!what) return acknowledge('Nothing to ' + name + ' on this clip.');
-      const [back] = changed((await send(name, {}, () => done + ' ' + what)) ?? { changed: [] });
-      if (back && back.id !== state.segment?.id) onGo(back); // what was taken back is what to look at
+      await send(
+        name,
+        {},
+        () => done + ' ' + what,
+        (answer) => {
+          const [back] = changed(answer);
+          if (back && back.id !== state.segment?.id) onGo(back); // what was taken back is what to look at
+        },
+      );
     });
   }
 
-  moveOn.checked = recall('cmhkf-move-on') !== 'no';
-  moveOn.addEventListener('change', () => {
-    remember('cmhkf-move-on', moveOn.checked ? 'yes' : 'no');
-    moveOn.blur(); // keys are off in a field
-  });
+  keepChoice(moveOn, 'cmhkf-move-on', 'yes');
 
   listen({
     closed() {
@@ -118,11 +115,13 @@ export function makeDecisions({ question, segments, now, onReview, onReload, onG
       turns.drop();
       notice.clear('decision');
     },
+    back: () => turns.addAnyway(sendUnnamed),
   });
 
   const digits = Object.fromEntries(Array.from({ length: 10 }, (_, i) => ['label' + i, () => byNumber(i)]));
   return {
     inOrder,
+    sendUnnamed,
     afterAll: (work) =>
       turns.addAnyway(() => {
         review = null; // another person's
@@ -131,6 +130,7 @@ export function makeDecisions({ question, segments, now, onReview, onReload, onG
       }),
     cancel: adding.giveUp,
     label,
+    edge,
     note: (id, text) =>
       inOrder(() => send('decide', { action: 'note', segment: id, note: text }, () => 'Noted on ' + place(id))),
     review: () => review,

@@ -17,7 +17,7 @@ import { makeSelection } from './selection.js';
 import { whenFinal } from './when_final.js';
 
 export function makeReview({ video, transport, footage }) {
-  const { choose, go, walk, seek } = makeSelection({
+  const { choose, hold, go, walk, seek } = makeSelection({
     segments: () => segments,
     transport,
     isLooping: () => decideBar.looping(),
@@ -31,7 +31,7 @@ export function makeReview({ video, transport, footage }) {
     },
   });
   const reviewer = makeReviewer({ onChange: changeReviewer });
-  const decisions = makeDecisions({ segments, question, now: transport.now, onReview: decided, onReload: cutSoon, onGo: go, onAdded: choose }); // prettier-ignore
+  const decisions = makeDecisions({ segments, question, now: transport.now, reviewer, onReview: decided, onReload: cutSoon, onGo: go, onAdded: choose }); // prettier-ignore
   const decideBar = makeDecideBar({ video, decisions, transport });
   let wanted = null; // the segment that an address names
   let resuming = false;
@@ -104,7 +104,7 @@ export function makeReview({ video, transport, footage }) {
       notice.clear('decision');
       showAgreement({});
       cutSoon();
-      return requestReview();
+      return requestReview().then(decisions.sendUnnamed);
     });
   }
 
@@ -130,7 +130,10 @@ export function makeReview({ video, transport, footage }) {
 
   return {
     question,
+    isNamed: reviewer.isNamed,
     seek,
+    hold,
+    moveEdge: decisions.edge,
     requestReview,
     recut: cutSoon,
     isShown: segments.isShown,

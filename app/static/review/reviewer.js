@@ -1,28 +1,45 @@
-// Who reviews: a name kept by this browser, or the user that logged in.
-import { find } from '../lib/dom.js';
+// Who reviews: a name kept by this browser, or the user that logged in. The first decision asks for one, and waits for it.
+import { find, handOver } from '../lib/dom.js';
 import { recall, remember } from '../lib/memory.js';
 import { request } from '../lib/server.js';
 
+const KEY = 'cmhkf-reviewer';
+const NOBODY = 'reviewer'; // whose decisions are shown until somebody says a name
+
 export function makeReviewer({ onChange }) {
   const field = find('.rv-reviewer input');
-  const KEY = 'cmhkf-reviewer';
-  field.value = recall(KEY) || 'reviewer';
-  let name = field.value;
+  const form = find('.rv-whose');
+  let name = recall(KEY) ?? '';
+  field.value = name;
 
-  field.addEventListener('change', () => {
-    const next = field.value.replace(/\s+/g, ' ').trim() || 'reviewer';
-    field.value = next;
+  function become(text) {
+    const next = text.replace(/\s+/g, ' ').trim();
+    field.value = next || name;
+    if (!next || next === name) return;
     remember(KEY, next);
+    handOver(form, find('.rv-hit'));
+    form.hidden = true;
     onChange(() => {
       name = next;
     });
-  });
+  }
+
+  field.addEventListener('change', () => become(field.value));
   field.addEventListener('keydown', (event) => {
     if (event.key === 'Enter') field.blur();
   });
+  form.addEventListener('submit', (event) => {
+    event.preventDefault();
+    become(form.elements.name.value);
+  });
 
   return {
-    name: () => name,
+    name: () => name || NOBODY,
+    isNamed: () => name !== '',
+    ask() {
+      form.hidden = false;
+      form.elements.name.focus();
+    },
     async start() {
       const { reviewer } = await request('who');
       if (!reviewer) return;

@@ -38,8 +38,10 @@ function peakCell(mark) {
 
 function fill(row, mark, number, name, filteredOut) {
   row.dataset.state = mark.state;
-  const plain = [number, clock(mark.start_s, 1), clock(mark.end_s, 1)].map((text) => make('td', '', text));
-  row.replaceChildren(...plain, classCell(mark, name, filteredOut), stateCell(mark), peakCell(mark));
+  const place = make('td');
+  place.append(make('span', '', number), make('i', 'rv-frameof'));
+  const times = [mark.start_s, mark.end_s].map((time) => make('td', '', clock(time, 1)));
+  row.replaceChildren(place, ...times, classCell(mark, name, filteredOut), stateCell(mark), peakCell(mark));
 }
 
 // Rows by segment, each written again only when it has other words: a long clip has hundreds.

@@ -6,8 +6,8 @@ import { makeRows, missHead } from './segment_rows.js';
 
 const SCREENFUL = 60; // rows of which more are never in view
 
-// `onPick` is given the id of a row that was clicked or entered.
-export function makeTable({ onPick }) {
+// `onPick` is given the id of a row that was clicked or entered; `onListed` is told that rows came.
+export function makeTable({ onPick, onListed }) {
   const table = find('.rv-table');
   const [flagged, missed] = [find('.rv-flagged'), find('.rv-misses')];
   const { rowFor, knows, keep } = makeRows();
@@ -22,6 +22,7 @@ export function makeTable({ onPick }) {
       lay(flagged, standing.slice(0, most).map(row));
       const nearest = near.slice(0, Math.max(0, most - standing.length)).map(row);
       lay(missed, nearest.length ? [head, ...nearest] : []);
+      onListed();
     }
     const finish = () => {
       complete = () => {};

@@ -5,6 +5,7 @@ import { unseenFacts } from '../lib/unseen.js';
 import { listen, state } from '../state.js';
 import { extent } from '../timeline/lanes.js';
 import { makeSegmentFilter } from './segment_filter.js';
+import { makeFrames } from './segment_frames.js';
 import { inside } from './segment_order.js';
 import { makeTable } from './segment_table.js';
 import { withProvisional } from './when_final.js';
@@ -26,9 +27,8 @@ function soFar({ scores, final_s }, marks, trained) {
 }
 
 export function makeSegments({ onGo, onFilter }) {
-  const table = makeTable({ onPick: (id) => onGo(byId(id)) });
-  let marks = [];
-  let misses = [];
+  const table = makeTable({ onPick: (id) => onGo(byId(id)), onListed: () => frames.watch() });
+  let [marks, misses] = [[], []];
   let sortedAnew = false; // N begins at the top of an order that was just chosen
   let trained = false;
   let unseen = null; // facts of footage that was not seen
@@ -42,6 +42,7 @@ export function makeSegments({ onGo, onFilter }) {
 
   const all = () => [...marks, ...misses];
   const byId = (id) => all().find((m) => m.id === id);
+  const frames = makeFrames({ byId });
   const numberOf = (id) => marks.findIndex((m) => m.id === id) + 1; // 0: a near miss
   // The selected one stays in the table even when it no longer fits the filters.
   const isShown = (m) => filter.fits(m) || m.id === state.segment?.id;

@@ -1,6 +1,7 @@
 // Which segment is selected: the one under the playhead, or the last one there was; and the ways from one to another.
-import { say } from '../lib/dom.js';
+import { find, say } from '../lib/dom.js';
 import { clock } from '../lib/format.js';
+import { keepChoice } from '../lib/memory.js';
 import * as notice from '../lib/notice.js';
 import { listen, select, state } from '../state.js';
 import { inside } from './segment_order.js';
@@ -8,6 +9,8 @@ import { inside } from './segment_order.js';
 const HOLD_S = 0.02; // a playhead that moves less than this rests
 
 export function makeSelection({ segments, transport, isLooping }) {
+  const autoplay = find('.rv-autoplay');
+  keepChoice(autoplay, 'cmhkf-autoplay', 'no');
   let heldAt = NaN; // where the playhead was when a segment was chosen that need not lie under it
 
   // Selected until the playhead moves on, whatever lies under it.
@@ -16,11 +19,19 @@ export function makeSelection({ segments, transport, isLooping }) {
     select(segment);
   }
 
+  // Selected while playback shows a moment of it or beside it.
+  function hold(segment, time) {
+    heldAt = time;
+    select(segments().byId(segment.id) ?? null);
+    transport.seek(time);
+  }
+
   function go(segment) {
     notice.clear('walk');
     segments().settle();
     select(segment);
-    transport.seek(segment.start_s);
+    if (autoplay.checked) transport.playOnce(segment.start_s, isLooping() ? Infinity : segment.end_s);
+    else transport.seek(segment.start_s);
     say('Segment ' + segment.label + ' at ' + clock(segment.start_s));
   }
 
@@ -54,5 +65,5 @@ export function makeSelection({ segments, transport, isLooping }) {
     },
   });
 
-  return { choose, go, walk, seek };
+  return { choose, hold, go, walk, seek };
 }

@@ -4,16 +4,9 @@ import { signed } from '../lib/format.js';
 import { element } from '../lib/host.js';
 import { recall, remember } from '../lib/memory.js';
 import { lostSense } from '../lib/unseen.js';
-import { LEVEL_FLOOR_DB, SCORE_TOP, similarityScale, STRIP_PX } from './lanes.js';
+import { LANE_WORDS, LEVEL_FLOOR_DB, SCORE_TOP, similarityScale, STRIP_PX } from './lanes.js';
 
-const FILM_HINT = 'One of each snippet, or of every few; the frame at the pointer is enlarged.';
-const SCORE_HINT = 'Solid: the score that the threshold cuts. Dotted: 1 − P(normal) of the alignment branch.';
-const CLASS_HINT = 'Class similarity, by picture and class text';
-const SALIENCY_HINT =
-  "How well the picture matches the chosen class texts, laid on the sound's time axis; no sound is in it. Triangles: its peaks, shaded: the windows round them (AFAE). Line: average.";
-const HEARD_HINT = 'Kinds of sound that were heard, by name. Full colour: 0.5 or more.';
-const SOUND_HINT = 'Waveform, as tall as its loudest moment. Line: level in dB re full scale.';
-
+const hintOf = (name) => LANE_WORDS[name].slice(1).join('\n');
 const middle = (lane) => lane.top + lane.height / 2;
 
 function labelAt(top, className, text, hint = '') {
@@ -24,18 +17,18 @@ function labelAt(top, className, text, hint = '') {
 }
 
 // The label of a lane that folds away.
-function foldAt(lane, name, text, hint) {
+function foldAt(lane, name, text) {
   const made = make('button', 'rv-lane rv-fold', text);
   made.type = 'button';
   made.dataset.lane = name;
   made.style.top = middle(lane) + 'px';
-  made.title = hint;
+  made.title = hintOf(name) + (lane.folded ? '\nClick to unfold.' : '\nClick to fold.');
   made.ariaExpanded = String(!lane.folded);
   return made;
 }
 
 function classLabels(curves, lane) {
-  const name = foldAt(lane, 'classes', lane.folded ? 'class similarity' : '', CLASS_HINT);
+  const name = foldAt(lane, 'classes', lane.folded ? 'class similarity' : '');
   name.ariaLabel = 'class similarity';
   if (lane.folded) return [name];
   const rowPx = lane.height / curves.classes.length;
@@ -50,27 +43,30 @@ function classLabels(curves, lane) {
 }
 
 function heardLabels(curves, lane) {
-  const name = foldAt(lane, 'heard', lane.folded ? 'kinds of sound' : '', HEARD_HINT);
+  const name = foldAt(lane, 'heard', lane.folded ? 'kinds of sound' : '');
   name.ariaLabel = 'kinds of sound';
   if (lane.folded) return [name];
   const rowPx = lane.height / curves.sounds.length;
-  return [name, ...curves.sounds.map((s, i) => labelAt(lane.top + (i + 0.5) * rowPx, 'rv-row', s.name, HEARD_HINT))];
+  return [
+    name,
+    ...curves.sounds.map((s, i) => labelAt(lane.top + (i + 0.5) * rowPx, 'rv-row', s.name, hintOf('heard'))),
+  ];
 }
 
 // `more`: labels of strips.
 export function writeLabels(curves, lanes, scoreName, more) {
   const { film, score, classes, saliency, sound, heard } = lanes;
   const tick = (top, text) => labelAt(top, 'rv-tick', text);
-  const saliencyLabel = foldAt(saliency, 'saliency', 'video-text saliency', SALIENCY_HINT);
+  const saliencyLabel = foldAt(saliency, 'saliency', 'video-text saliency');
   if (!saliency.folded) saliencyLabel.append(make('small', '', 'projected on audio'));
   const labels = [
-    labelAt(STRIP_PX / 2, 'rv-lane', 'segments'),
-    foldAt(film, 'film', 'pictures', FILM_HINT),
-    labelAt(middle(score), 'rv-lane rv-score', scoreName, SCORE_HINT),
+    labelAt(STRIP_PX / 2, 'rv-lane', 'segments', hintOf('segments')),
+    foldAt(film, 'film', 'pictures'),
+    labelAt(middle(score), 'rv-lane rv-score', scoreName, hintOf('score')),
     ...[0, 0.5, 1].map((value) => tick(score.top + score.height * (1 - value / SCORE_TOP), value.toFixed(1))),
     ...classLabels(curves, classes),
     saliencyLabel,
-    foldAt(sound, 'sound', 'sound', SOUND_HINT),
+    foldAt(sound, 'sound', 'sound'),
   ];
   if (curves.level_db && !sound.folded)
     labels.push(tick(sound.top + 4, '0 dB'), tick(sound.top + sound.height - 4, LEVEL_FLOOR_DB));
@@ -86,15 +82,28 @@ function heatWords(curves) {
   return signed(low) + ' to ' + signed(high) + ', the extremes of this clip';
 }
 
-export function writeLegend(curves, scoreName) {
+// The same words for who has no pointer to hover with: in the help.
+export function writeLaneHelp() {
+  find('.rv-lanehelp').replaceChildren(
+    ...Object.values(LANE_WORDS).map(([name, plain, terms]) => {
+      const row = make('div');
+      const said = make('dd', '', plain + ' ');
+      said.append(make('small', '', terms));
+      row.append(make('dt', '', name), said);
+      return row;
+    }),
+  );
+}
+
+export function writeLegend(curves, scoreName, lanes) {
   const entries = [
     ['score-line', scoreName],
     ['alignment-line', '1 − P(normal)'],
     ['flag-box', '', 'rv-flag-words'],
     ['miss-box', 'near miss'],
-    ['heat-box', 'class similarity, ' + heatWords(curves)],
-    ['peak-mark', 'saliency peak and window'],
   ];
+  if (!lanes.classes.folded) entries.push(['heat-box', 'class similarity, ' + heatWords(curves)]);
+  if (!lanes.saliency.folded) entries.push(['peak-mark', 'saliency peak and window']);
   if (curves.growing) entries.splice(1, 0, ['provisional-line', 'provisional']);
   if (curves.unseen.length) entries.unshift(['unseen-box', 'not ' + lostSense(curves.unseen)]);
   find('.rv-legend').replaceChildren(
@@ -116,10 +125,11 @@ export function writeWords(words, lanes) {
   }
 }
 
-// Lanes fold away at a click on their label; the browser remembers which.
+// Lanes fold away at a click on their label; the browser remembers which. The paper's own two are folded at first, which
+// leaves the room to the video.
 export function makeFolds(onFold) {
   const KEY = 'cmhkf-folded-lanes';
-  const folded = new Set((recall(KEY) ?? '').split(' ').filter(Boolean));
+  const folded = new Set((recall(KEY) ?? 'classes saliency').split(' ').filter(Boolean));
   function bind() {
     for (const label of element.querySelectorAll('.rv-fold'))
       label.addEventListener('click', () => {

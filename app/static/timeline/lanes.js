@@ -14,32 +14,68 @@ const FEW_SOUNDS = 2; // more are folded away at first on a low screen
 export const LEVEL_FLOOR_DB = -60;
 export const SCORE_TOP = 1.04; // a score of 1 stays clear of the lane's edge
 
+// Each lane's name, what it says to a person who never read the paper, and what it is in the paper's terms.
+/** @type {Record<string, [name: string, plain: string, terms: string]>} */
+export const LANE_WORDS = {
+  segments: [
+    'segments',
+    'What the model flagged, or a person added. Drag an end to move it.',
+    'Intervals of the anomaly score, cut by the threshold.',
+  ],
+  film: [
+    'pictures',
+    'What the camera saw; the frame at the pointer is enlarged.',
+    'One frame of each snippet, or of every few.',
+  ],
+  score: [
+    'anomaly score',
+    'How strongly the model thinks something is wrong here.',
+    'Solid: the classifier’s score, which the threshold cuts. Dotted: 1 − P(normal) of the alignment branch.',
+  ],
+  classes: [
+    'class similarity',
+    'Which kinds of event the picture here looks like.',
+    'Cosine similarity of picture and class text (Eq. 1); • among the classes CVKA chose.',
+  ],
+  saliency: [
+    'video-text saliency',
+    'Which moments stand out by how well they match the likely kinds of event.',
+    'Similarity to the chosen class texts, laid on the sound’s time axis; no sound is in it. Triangles: its peaks, shaded: the windows round them (AFAE). Line: average.',
+  ],
+  heard: [
+    'kinds of sound',
+    'What it sounds like here: gunshot, explosion, breaking glass, crowd.',
+    'Probabilities of a classifier of sound effects, trained apart; full colour from 0.5 on.',
+  ],
+  sound: ['sound', 'How loud it is here.', 'Waveform, as tall as its loudest moment. Line: level in dB re full scale.'],
+};
+
 /** @typedef {{ top: number, height: number, folded: boolean }} Lane */
 
 /**
  * Each lane's `top` and `height` in px, from the top of the timeline; a folded one leaves only its name.
  * @param {{ classes: string[], sounds: object[] }} curves
- * @param {{ folded: Set<string>, mute: boolean, others: number, windowPx: number }} page `others` is the number of strips
- *   of other reviewers
+ * @param {{ folded: Set<string>, mute: boolean, others: number, windowPx: number, scale?: number }} page `others` is the number
+ *   of strips of other reviewers, `scale` how tall the lanes are beside their usual height
  */
-export function layLanes(curves, { folded, mute, others, windowPx }) {
+export function layLanes(curves, { folded, mute, others, windowPx, scale = 1 }) {
   const low = windowPx < LOW_SCREEN_PX;
-  const rowPx = clamp(Math.round((low ? 77 : 104) / curves.classes.length), 11, 15);
+  const rowPx = clamp(Math.round(((low ? 77 : 104) * scale) / curves.classes.length), 11, 15 * Math.max(1, scale));
   const sounds = curves.sounds.length;
   const isFolded = (name) => folded.has(name) !== (name === 'heard' && low && sounds > FEW_SOUNDS);
   const heights = {
-    film: low ? 30 : 40,
-    score: low ? 80 : 100,
-    classes: rowPx * curves.classes.length,
-    saliency: low ? 36 : 44,
-    sound: mute ? 18 : low ? 32 : 40,
+    film: scale * (low ? 30 : 40),
+    score: scale * (low ? 80 : 100),
+    classes: Math.round(rowPx) * curves.classes.length,
+    saliency: scale * (low ? 36 : 44),
+    sound: mute ? 18 : scale * (low ? 32 : 40),
     ...(sounds && { heard: SOUND_ROW_PX * sounds }),
   };
   let top = STRIP_PX + 5 + OTHER_PX * others;
   /** @type {Record<string, Lane>} */
   const lanes = {};
   for (const [name, full] of Object.entries(heights)) {
-    const height = isFolded(name) ? FOLDED_PX : full;
+    const height = isFolded(name) ? FOLDED_PX : Math.round(full);
     lanes[name] = { top, height, folded: isFolded(name) };
     top += height + (isFolded(name) ? 4 : GAP_PX);
   }

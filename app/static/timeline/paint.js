@@ -12,6 +12,14 @@ const INKS = [
   'miss-soft', 'saliency', 'score', 'sunk', 'text', 'unseen', 'wave', 'window',
 ]; // prettier-ignore
 
+function triangle(pen, at, top) {
+  pen.beginPath();
+  pen.moveTo(at - 4.5, top);
+  pen.lineTo(at + 4.5, top);
+  pen.lineTo(at, top + 7);
+  pen.fill();
+}
+
 export function makePainter(canvas, colour) {
   const tools = makePen(canvas);
   const { pen, x, line, bands, rules } = tools;
@@ -59,11 +67,7 @@ export function makePainter(canvas, colour) {
       const at = x(peak);
       if (at < -5 || at > scene.width + 5) continue;
       pen.globalAlpha = heatAlpha(curves, snippetAt(curves, peak));
-      pen.beginPath();
-      pen.moveTo(at - 4.5, lane.top);
-      pen.lineTo(at + 4.5, lane.top);
-      pen.lineTo(at, lane.top + 7);
-      pen.fill();
+      triangle(pen, at, lane.top);
     }
     pen.globalAlpha = 1;
   }

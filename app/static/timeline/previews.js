@@ -3,7 +3,7 @@ import { passBy, wordsOf } from '../lib/faults.js';
 import { percent } from '../lib/format.js';
 import { poll, shareOf } from '../lib/jobs.js';
 import { request, fetchFile } from '../lib/server.js';
-import { listen } from '../state.js';
+import { listen, tell } from '../state.js';
 import { makeFilmstrip } from './filmstrip.js';
 import { LEVEL_FLOOR_DB } from './lanes.js';
 import { outlineOf, readWaveform } from './waveform.js';
@@ -57,7 +57,9 @@ export function makePreviews({ onReady }) {
 
   async function takeFilm(url, wanted) {
     const facts = await (await get(url + '/film.json')).json();
-    if (wanted()) film = makeFilmstrip(facts, url, onReady);
+    if (!wanted()) return;
+    film = makeFilmstrip(facts, url, onReady);
+    tell('filmed', film.frameAt);
   }
 
   function forget() {

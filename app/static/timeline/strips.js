@@ -59,12 +59,31 @@ export function makeStrips({ isShown, onChange }) {
 
   // What the table does not list stands back.
   function dim() {
-    for (const block of rows[0]?.blocks ?? []) block.hushed = !isShown(block.segment);
+    for (const block of mine()) block.hushed = !isShown(block.segment);
   }
 
   function look() {
     dim();
     onChange();
+  }
+
+  const mine = () => rows[0]?.blocks ?? [];
+
+  // The end of one of this reviewer's blocks that lies within `reach` px: { segment, side }, or null.
+  function endAt(px, reach, toPx) {
+    const ends = mine().flatMap(({ segment }) => {
+      const [from, to] = [toPx(segment.start_s), toPx(segment.end_s)];
+      const near = px > from && px < to ? Math.min(reach, (to - from) / 3) : reach; // the middle is for seeking
+      const chosen = segment.id === state.segment?.id ? 0 : 1;
+      return [['start_s', from], ['end_s', to]].map(([side, at]) => ({ segment, side, chosen, away: Math.abs(at - px), near })); // prettier-ignore
+    });
+    const [best] = ends.filter((end) => end.away <= end.near).sort((a, b) => a.chosen - b.chosen || a.away - b.away);
+    return best ?? null;
+  }
+
+  // Draws a segment with other ends until the next cut.
+  function stretch(segment, ends) {
+    for (const block of mine()) if (block.segment.id === segment.id) block.segment = { ...segment, ...ends };
   }
 
   function place(view, toPx, width) {
@@ -124,7 +143,7 @@ export function makeStrips({ isShown, onChange }) {
     selected: look,
     filtered: look,
   });
-  return { show, place, paint };
+  return { show, place, paint, endAt, stretch };
 }
 
 // What fills a slim block, what frames it, and how thick the frame is, in px.

@@ -4,18 +4,20 @@ import { colourOf, find, onTheme } from '../lib/dom.js';
 import { clock } from '../lib/format.js';
 import { listen, state, tell } from '../state.js';
 import { makeAxis } from './axis.js';
-import { makeFolds, writeLabels, writeLegend, writeWords } from './labels.js';
+import { makeEdges } from './edges.js';
+import { makeFolds, writeLabels, writeLaneHelp, writeLegend, writeWords } from './labels.js';
 import { layLanes } from './lanes.js';
 import { makePainter } from './paint.js';
 import { makePreviews } from './previews.js';
 import { makeReadout } from './readout.js';
+import { makeSplitter } from './splitter.js';
 import { makeStrips, otherNames, othersOf, sameOthers } from './strips.js';
 import { makeThreshold } from './threshold.js';
 import { onWheel, wheelFactor } from './wheel.js';
 
 const NOTHING = { segments: [], near_misses: [], marks: [], misses: [], others: [] };
 
-export function makeTimeline({ video, now, onSeek, isShown }) {
+export function makeTimeline({ video, now, onSeek, onHold, onEdge, isShown }) {
   const box = find('.rv-lanes');
   const field = find('.rv-field');
   const hit = find('.rv-hit');
@@ -49,18 +51,29 @@ export function makeTimeline({ video, now, onSeek, isShown }) {
     nameOf: () => scoreName,
   });
 
+  const edges = makeEdges({ axis, strips, draw: placeStrips, onHover: readout.show, onHold, onDrop: onEdge });
+  const splitter = makeSplitter({ lanesOf: () => lanes, onScale: redraw });
+  writeLaneHelp();
+
   function redraw() {
     if (!curves || !box.clientWidth) return;
     laidMute = previews.mute();
     const others = othersOf(segments).length;
-    const laid = layLanes(curves, { folded: folds.folded, mute: laidMute, others, windowPx: window.innerHeight });
+    const page = {
+      folded: folds.folded,
+      mute: laidMute,
+      others,
+      windowPx: window.innerHeight,
+      scale: splitter.scale(),
+    };
+    const laid = layLanes(curves, page);
     lanes = laid.lanes;
     size = { height: laid.height, left: left() };
     box.style.height = laid.height + 'px';
     axis.measure();
     writeLabels(curves, lanes, scoreName, otherNames(segments));
     folds.bind();
-    writeLegend(curves, scoreName);
+    writeLegend(curves, scoreName, lanes);
     painter.prepare(curves, lanes);
     threshold.place();
     show();
@@ -86,9 +99,13 @@ export function makeTimeline({ video, now, onSeek, isShown }) {
   function overlay() {
     const { toPx } = axis;
     const [from, to] = ([field.dataset.from, field.dataset.to] = axis.view());
-    strips.place(axis.view(), toPx, axis.width());
+    placeStrips();
     place(now());
     tell('viewed', { from, to, toPx, lanes, width: axis.width() });
+  }
+
+  function placeStrips() {
+    strips.place(axis.view(), axis.toPx, axis.width());
   }
 
   function place(time) {
@@ -148,22 +165,21 @@ export function makeTimeline({ video, now, onSeek, isShown }) {
     },
   });
 
-  return {
-    axis,
-    actions: {
-      zoom() {
-        if (!state.segment) return;
-        const { start_s, end_s } = state.segment;
-        axis.set(start_s - (end_s - start_s) / 2, end_s + (end_s - start_s) / 2);
-      },
-      in: () => axis.zoom(0.6),
-      out: () => axis.zoom(1 / 0.6),
-      left: () => axis.pan(-0.5),
-      right: () => axis.pan(0.5),
-      fit: axis.fit,
-    },
-  };
+  return { axis, cancel: edges.cancel, actions: actionsOn(axis) };
 }
+
+const actionsOn = (axis) => ({
+  zoom() {
+    if (!state.segment) return;
+    const { start_s, end_s } = state.segment;
+    axis.set(start_s - (end_s - start_s) / 2, end_s + (end_s - start_s) / 2);
+  },
+  in: () => axis.zoom(0.6),
+  out: () => axis.zoom(1 / 0.6),
+  left: () => axis.pan(-0.5),
+  right: () => axis.pan(0.5),
+  fit: axis.fit,
+});
 
 // A press is a seek, the wheel zooms, and sideways it moves the view.
 function bindPointer({ field, axis, readout, onSeek }) {
