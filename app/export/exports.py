@@ -46,7 +46,7 @@ class Exports:
         truth = self._truths.kept(view.sha256)
         return Reviewed(
             analysis_id,
-            replace(view.analysis, clip=self._store.clip(view.sha256)),  # where the file lies now
+            replace(self._workspace.analysis(analysis_id), clip=self._store.clip(view.sha256)),  # where the file lies now
             tuple(mark for mark in view.marks if with_dismissed or mark.state != "dismissed"),
             cut.threshold,
             datetime.now(timezone.utc).isoformat(timespec="seconds"),

@@ -30,6 +30,7 @@ from app.review.marks import (
     undoable,
 )
 from cmhkf import Analysis, Segment
+from cmhkf.analysis import Curve
 from cmhkf.segments import segment_between, strongest_class
 
 STATES: dict[str, State] = {"confirm": "confirmed", "dismiss": "dismissed", "reopen": "open"}
@@ -55,7 +56,7 @@ class View:
 
     reviewer: str
     analysis_id: str
-    analysis: Analysis
+    analysis: Analysis | Curve
     cut: Cut
     logs: Mapping[str, Sequence[Change]]
     changed: tuple[str, ...] = ()  # ids of the marks that the decision touched which led to this view
@@ -125,7 +126,7 @@ class Reviews:
 
     def view(self, analysis_id: str, cut: Cut, reviewer: str = "") -> View:
         """A clip's review as a reviewer sees it; without a name, as whoever decided last. Raises NotFoundError."""
-        analysis = self._workspace.analysis(analysis_id)
+        analysis = self._workspace.curve(analysis_id)
         sha256 = analysis.clip.sha256
         if not reviewer and (last := self.log.progress_of(sha256)):
             reviewer = last.reviewer

@@ -19,7 +19,7 @@ from app.library import Listed
 from app.review.marks import undoable
 from app.review.reviews import View
 from cmhkf import Analysis, Segment
-from cmhkf.analysis import Growing
+from cmhkf.analysis import Curve, Growing
 from cmhkf.media.clip import Clip
 from cmhkf.media.unseen import as_public_rows, as_rows
 from cmhkf.settings import picked
@@ -68,7 +68,7 @@ def growing_json(growing: Growing) -> Json:
     return told | {"final_s": float(ends_s[growing.n_final - 1]) if growing.n_final else 0.0}
 
 
-def segments_json(analysis_id: str | None, analysis: Analysis, threshold: float, segments: list[Segment]) -> Json:
+def segments_json(analysis_id: str | None, analysis: Analysis | Curve, threshold: float, segments: list[Segment]) -> Json:
     """Where an analysis is flagged at a threshold, and where nearly."""
     return {
         "analysis_id": analysis_id,

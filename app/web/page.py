@@ -200,7 +200,7 @@ class Page:
     def _view(self, data: Arguments) -> View:
         """{clip, reviewer, analysis_id, threshold, min_length_s, merge_gap_s} -> what is on that reviewer's screen."""
         key, clip = data.text("analysis_id"), self.workspace.store.clip(data.text("clip"))
-        if self.workspace.analysis(key).clip.sha256 != clip.sha256:
+        if self.workspace.curve(key).clip.sha256 != clip.sha256:
             raise ReviewError(f"analysis {key!r} is of another clip; open the clip from the library again")
         return self.reviews.view(key, data.cut, self._reviewer(data))
 
