@@ -87,7 +87,7 @@ def entry_json(entry: Entry, job: str | None) -> Json:
 
 def listed_json(listed: Listed) -> Json:
     """The same with the work on the clip, what was found in it, and how far its review is."""
-    entry, job, glance, review = listed.entry, listed.job, listed.glance, listed.review
+    entry, job, glance = listed.entry, listed.job, listed.glance
     unread = not entry.analysis_id or bool(glance and glance.error)
     return entry_json(entry, listed.under_way) | {
         "seen": glance is not None,
@@ -96,7 +96,8 @@ def listed_json(listed: Listed) -> Json:
         "error": glance.error if glance else "",
         "unseen_s": as_rows(glance.unseen_s) if glance else None,
         "work": plain(job.status) if job and unread and job.state not in ("done", "cancelled") else None,
-        "review": review and {"left": review.n_left, "decided": review.n_decided, "reviewer": review.reviewer},
+        "review": {"left": glance.n_left, "decided": glance.n_decided} if glance and glance.n_decided else None,
+        "watched": bool(glance and glance.watched),
     }
 
 

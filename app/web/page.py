@@ -22,6 +22,7 @@ from app.review.rules import reviewer_name
 from app.web import answers
 from app.web.answers import Json, file_url, plain
 from app.web.calls import Arguments, guarded
+from app.web.event_calls import EventCalls, Events
 from app.web.faults import PageFaults
 from app.web.uploads import Uploads, uploaded
 from cmhkf import Analysis, ConfigError
@@ -50,7 +51,8 @@ class Page:
         self.workspace = workspace
         self.uploads, self.truths = Uploads(workspace), TruthStore(workspace.store)
         self.reviews, self.previews = Reviews(workspace), Previews(workspace.store, workspace.scheduler)
-        self.library, self.exports = Library(workspace, self.reviews), Exports(workspace, self.reviews)
+        self.events = Events(workspace, self.reviews)
+        self.library, self.exports = Library(workspace, self.reviews, self.events.index), Exports(workspace, self.reviews)
         self.explainer, self.maps, self.faults = Explainer(workspace), Maps(workspace), PageFaults()
         self._user = workspace.settings.auth[0] if workspace.settings.auth else ""
 
@@ -87,7 +89,7 @@ class Page:
             "import_preview": lambda data: answers.marks_file_json(_marks_file(data), self._analysis(data)),
             "import_marks": self.import_marks,
             "page_fault": self.page_fault,
-        }
+        } | EventCalls(self.events, self._reviewer).handlers()
         for name in ("job", "map_job", "export_job"):
             handlers[name] = lambda data: _status(self.workspace.scheduler.job(data.text("job")))
         for name in ("cancel", "map_cancel", "export_cancel"):
@@ -161,12 +163,12 @@ class Page:
         """{clip} -> the clip, a copy of it under way: the browser could not show the frames."""
         return self._clip(data.text("clip"), copy=True)
 
-    def list_clips(self, _: Arguments) -> Json:
-        """Every clip, its work, what was found in it and its review; how long clips are kept.
+    def list_clips(self, data: Arguments) -> Json:
+        """{reviewer} -> every clip, its work, what was found in it and this reviewer's review; how long clips are kept.
 
         `complete` is false while some were not looked into yet.
         """
-        listed = self.library.listed(GLANCE_S)
+        listed = self.library.listed(GLANCE_S, self._reviewer(data) if self._user or data.get("reviewer") else "")
         return {
             "library": [answers.listed_json(each) for each in listed],
             "keep_days": self.workspace.settings.keep_days,
