@@ -26,7 +26,7 @@ def named(name: str) -> Named:
     for found in STAMP.finditer(stem):
         year, _, *rest = found.groups(default="0")
         try:
-            begun = datetime(int(year), *map(int, rest))  # noqa: DTZ001 (cameras write local time, and no zone)
+            begun = datetime(int(year), *map(int, rest))
         except ValueError:
             continue
         before, after = (part.strip(BETWEEN) for part in (stem[: found.start()], stem[found.end() :]))

@@ -91,7 +91,9 @@ class EventList:
 
     def left(self, view: Ready) -> Left:
         """What is left to do."""
-        n, seconds, marks = (func.coalesce(func.sum(c), 0) for c in (CountsRow.n_open, CountsRow.left_s, CountsRow.n_marks))
+        n, seconds, marks = (
+            func.coalesce(func.sum(c), 0) for c in (CountsRow.n_open, CountsRow.left_s, CountsRow.n_marks)
+        )
         clips = func.coalesce(func.sum(case((CountsRow.n_open > 0, 1), else_=0)), 0)
         with Session(self._engine) as session:
             row = session.execute(select(n, seconds, marks, clips).where(_newest(view))).one()

@@ -9,7 +9,7 @@ since: every question first looks for what is outdated, and spends a moment on i
 import json
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
@@ -189,6 +189,12 @@ class EventIndex:
         asked = select(CountsRow).where(CountsRow.view_id == view.id)
         with Session(self._engine, expire_on_commit=False) as session:
             return {row.analysis_id: row for row in session.scalars(asked)}
+
+    def newest(self, view: Ready) -> str | None:
+        """The analysis that was made last."""
+        asked = select(CountsRow.analysis_id).where(CountsRow.view_id == view.id, CountsRow.error == "")
+        with Session(self._engine) as session:
+            return session.scalars(asked.order_by(CountsRow.made.desc())).first()
 
     def _view_of(self, reviewer: str, cut: Cut) -> int:
         """The id of a view, made where there is none; of the reviewer's others the least used go."""

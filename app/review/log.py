@@ -116,7 +116,10 @@ class DecisionLog:
         newest = func.max(DecisionRow.number)
         rows = select(DecisionRow.clip_sha256, newest).where(DecisionRow.reviewer == reviewer)
         with Session(self._engine) as session:
-            return [(row[0], row[1]) for row in session.execute(rows.group_by(DecisionRow.clip_sha256).order_by(newest.desc()))]
+            return [
+                (row[0], row[1])
+                for row in session.execute(rows.group_by(DecisionRow.clip_sha256).order_by(newest.desc()))
+            ]
 
     def with_request(self, reviewer: str, request: str) -> list[str]:
         """The clips that a request of a reviewer changed."""

@@ -5,7 +5,7 @@ that undoing a first decision gives the segment back to the model. The present i
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -70,7 +70,7 @@ class Change:
     before: Patch
     after: Patch  # the same ids as `before`
     request: str = ""  # the caller's own name for it: the same request twice is one change, on however many clips
-    number: int = 0  # rises with every change of anybody to any clip
+    number: int = field(default=0, compare=False)  # rises with every change of anybody to any clip
 
 
 # The log ------------------------------------------------------------------------------------------------------------

@@ -10,7 +10,6 @@ from typing import Literal, get_args
 from app.clips.workspace import Cut, Workspace
 from app.review.edits import add, annotate, decide, merge, move_edges, relabel, remove, split
 from app.review.log import DecisionLog, StaleError, now_iso, stale
-from app.review.reviewers import Reviewers
 from app.review.marks import (
     Action,
     Agreement,
@@ -30,6 +29,7 @@ from app.review.marks import (
     uncovered_misses,
     undoable,
 )
+from app.review.reviewers import Reviewers
 from cmhkf import Analysis, Segment
 from cmhkf.analysis import Curve
 from cmhkf.segments import segment_between, strongest_class

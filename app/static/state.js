@@ -15,6 +15,8 @@ const nothing = () => ({
   clip: null,
   /** @type {string | null} id of its analysis */
   analysis: null,
+  /** @type {'' | 'events'} what is on screen where no clip is */
+  view: '',
   /** @type {any} what that analysis plots; null until it is here */
   curves: null,
   /** @type {Segment | null} the selected segment */
@@ -41,6 +43,10 @@ export const EVENTS = {
   filtered: '(): other segments are listed, or in another order',
   moved: '(time): the playback position',
   viewed: '({ from, to, toPx, lanes, width }): the part of the timeline in view, and how it is laid out',
+  decided: '(answer): this reviewer decided something in the clip on screen',
+  reviewer: '(): somebody else reviews',
+  recut: '(): the whole library is cut anew for this reviewer',
+  left: '(answer): how much is left in the whole library',
   panel: '(name): a tab is shown',
   truth: '(spans): ground truth of the clip, [] for none',
   annotated: '(file): an annotation file was brought',

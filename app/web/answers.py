@@ -68,7 +68,9 @@ def growing_json(growing: Growing) -> Json:
     return told | {"final_s": float(ends_s[growing.n_final - 1]) if growing.n_final else 0.0}
 
 
-def segments_json(analysis_id: str | None, analysis: Analysis | Curve, threshold: float, segments: list[Segment]) -> Json:
+def segments_json(
+    analysis_id: str | None, analysis: Analysis | Curve, threshold: float, segments: list[Segment]
+) -> Json:
     """Where an analysis is flagged at a threshold, and where nearly."""
     return {
         "analysis_id": analysis_id,

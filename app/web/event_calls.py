@@ -1,7 +1,8 @@
 """What the page may call about the events of the whole library."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from app.clips.strips import FRAMES, Strips, Wanted, peak_frame
@@ -12,12 +13,13 @@ from app.review.events import EventIndex, Ready
 from app.review.log import now_iso
 from app.review.reviewers import Choices
 from app.review.reviews import Decision, Reviews
-from app.web.answers import Json, plain
+from app.web.answers import Json, file_url, plain
 from app.web.calls import Arguments
 from cmhkf.errors import ConfigError
 from cmhkf.numbers import whole
 
 READY_S = 0.15  # seconds that one call may spend on what is outdated
+AT_ONCE = 500  # events of one question to the tables
 TOLD_BACK = 200  # changed events that an answer holds; of more the page asks anew
 WORDS = ("sort", "state", "label", "camera", "since", "until", "by", "words", "misses", "clip")
 
@@ -34,16 +36,19 @@ class Events:
 class EventCalls:
     """The handlers. Each that lists or counts says how far the library is looked into, for it may take a while."""
 
-    def __init__(self, events: Events, reviewer: Callable[[Arguments], str]) -> None:
-        self._events, self._reviewer = events, reviewer
+    def __init__(
+        self, events: Events, reviewer: Callable[[Arguments], str], write_table: Callable[[Sequence[Event], str], Path]
+    ) -> None:
+        self._events, self._reviewer, self._write_table = events, reviewer, write_table
 
     def handlers(self) -> dict[str, Callable[[Arguments], Json]]:
         """By name."""
         return {
             "events": self.page,
             "event_strips": self.strips,
-            "event_choices": lambda data: plain(self._events.list.choices(self._ready(data))),
+            "event_choices": self.event_choices,
             "decide_events": self.decide,
+            "export_events": self.export,
             "undo_events": lambda data: self._stepped(data, self._events.bulk.undo),
             "redo_events": lambda data: self._stepped(data, self._events.bulk.redo),
             "left": lambda data: self._counted(self._ready(data)),
@@ -62,13 +67,41 @@ class EventCalls:
         """
         wish, view = _wish(data), self._ready(data)
         as_of = data.text("as_of") or now_iso()
-        offset, limit = whole(data["offset"], "offset", error=ConfigError), whole(data["limit"], "limit", error=ConfigError)
+        offset, limit = (
+            whole(data["offset"], "offset", error=ConfigError),
+            whole(data["limit"], "limit", error=ConfigError),
+        )
         index = self._events.list.index(view, wish, as_of, data.text("at")) if data.get("at") else None
         if index is not None:
             offset = index - index % limit
         found = self._events.list.page(view, wish, as_of, offset=offset, limit=limit)
         told = {"offset": offset, "total": self._events.list.count(view, wish, as_of), "as_of": as_of, "index": index}
         return told | {"events": plain(found)} | self._counted(view)
+
+    def event_choices(self, data: Arguments) -> Json:
+        """{reviewer} -> labels, cameras and reviewers, each with a number of events, and the newest model's classes."""
+        view = self._ready(data)
+        newest = self._events.index.newest(view)
+        classes = list(self._events.workspace.curve(newest).classes) if newest else []
+        return plain(self._events.list.choices(view)) | {"classes": classes}
+
+    def export(self, data: Arguments) -> Json:
+        """What `decide` takes of events -> {url, n} of a table of them."""
+        keys = self._named(data)
+        found = [event for i in range(0, len(keys), AT_ONCE) for event in self._found(data, keys[i : i + AT_ONCE])]
+        found.sort(key=lambda event: (event.name, event.clip, event.start_s))
+        file = self._write_table(found, self._reviewer(data))
+        return {"url": file_url(file), "n": len(found)}
+
+    def _found(self, data: Arguments, keys: list[str]) -> list[Event]:
+        return self._events.list.named(self._ready(data, 0.0), keys)
+
+    def _named(self, data: Arguments) -> list[str]:
+        """The keys of the events that a call is about."""
+        if "events" in data:
+            return _keys(data)
+        found = self._events.list.keys(self._ready(data), _wish(data), data.text("as_of"))
+        return sorted(set(found) - set(_keys(data, "except")))
 
     def strips(self, data: Arguments) -> Json:
         """{reviewer, events: keys} -> for each key the address of its strip, empty while it is made, or why there is
@@ -83,8 +116,7 @@ class EventCalls:
         """{reviewer, action, request, events: keys, label?, note?} -> what came of it. Without `events`, of the whole
         list that a Wish and `as_of` say, `except` of it left out."""
         view, reviewer = self._ready(data), self._reviewer(data)
-        keys = _keys(data) if "events" in data else self._events.list.keys(view, _wish(data), data.text("as_of"))
-        keys = sorted(set(keys) - set(_keys(data, "except")))
+        keys = self._named(data)
         decision = Decision(data["action"], label=str(data.get("label", "")), note=str(data.get("note", "")))
         return self._came(data, self._events.bulk.decide(reviewer, view.cut, keys, decision, data.text("request")))
 

@@ -52,7 +52,10 @@ class Page:
         self.uploads, self.truths = Uploads(workspace), TruthStore(workspace.store)
         self.reviews, self.previews = Reviews(workspace), Previews(workspace.store, workspace.scheduler)
         self.events = Events(workspace, self.reviews)
-        self.library, self.exports = Library(workspace, self.reviews, self.events.index), Exports(workspace, self.reviews)
+        self.library, self.exports = (
+            Library(workspace, self.reviews, self.events.index),
+            Exports(workspace, self.reviews),
+        )
         self.explainer, self.maps, self.faults = Explainer(workspace), Maps(workspace), PageFaults()
         self._user = workspace.settings.auth[0] if workspace.settings.auth else ""
 
@@ -89,7 +92,7 @@ class Page:
             "import_preview": lambda data: answers.marks_file_json(_marks_file(data), self._analysis(data)),
             "import_marks": self.import_marks,
             "page_fault": self.page_fault,
-        } | EventCalls(self.events, self._reviewer).handlers()
+        } | EventCalls(self.events, self._reviewer, self.exports.table).handlers()
         for name in ("job", "map_job", "export_job"):
             handlers[name] = lambda data: _status(self.workspace.scheduler.job(data.text("job")))
         for name in ("cancel", "map_cancel", "export_cancel"):

@@ -12,7 +12,7 @@ import { select, state, tell } from '../state.js';
 import { makeGrowing } from './growing.js';
 import { showBusy, showFailure, showStep, showWork } from './work.js';
 
-export function makeClipView({ footage, transport, review, library }) {
+export function makeClipView({ footage, transport, review, library, events }) {
   const root = find('.rv');
   const growing = makeGrowing({ recut: review.recut });
   let length_s = 0; // of the clip on screen, as its file says
@@ -23,8 +23,8 @@ export function makeClipView({ footage, transport, review, library }) {
   }
 
   // What is on screen goes. Answers with the number of the new visit.
-  function leaveFor(clip) {
-    Object.assign(state, { clip, analysis: null, curves: null, visit: state.visit + 1 });
+  function leaveFor(clip, view = '') {
+    Object.assign(state, { clip, view, analysis: null, curves: null, visit: state.visit + 1 });
     tell('closed');
     showBusy('Opening');
     select(null);
@@ -98,6 +98,7 @@ export function makeClipView({ footage, transport, review, library }) {
     review.begins(time === null);
     notice.clear('home');
     view('clip');
+    events().show();
     find('.rv-title').textContent = find('.rv-title').title = clip.name;
     find('.rv-end').textContent = clock(clip.duration_s);
     footage.show(clip, time ?? 0);
@@ -125,6 +126,7 @@ export function makeClipView({ footage, transport, review, library }) {
     leaveFor(null);
     footage.clear();
     view('home');
+    events().show();
     notice.show('home', message);
     keepAddress();
   }
@@ -133,15 +135,29 @@ export function makeClipView({ footage, transport, review, library }) {
   const reopen = (same = true) =>
     open(same && state.analysis ? { analysis_id: state.analysis } : { clip: state.clip }, transport.now());
 
+  // The events of all clips.
+  async function showEvents(turns = true) {
+    opening += 1;
+    if (turns) turnPage(null, 'events');
+    leaveFor(null, 'events');
+    footage.clear();
+    view('events');
+    notice.show('events', '');
+    await events().show();
+    keepAddress();
+  }
+
   async function goToAddress() {
-    const { which, time } = readAddress();
+    const { which, time, view: wanted } = readAddress();
     if (which) await open(which, time, false);
+    else if (wanted === 'events') await showEvents(false);
     else home('', false);
   }
 
   return {
     open,
     home,
+    showEvents,
     reopen,
     analyse,
     goToAddress,

@@ -97,6 +97,7 @@ export function makeReview({ video, transport, footage }) {
   function changeReviewer(become) {
     decisions.afterAll(() => {
       become();
+      tell('reviewer');
       notice.clear('decision');
       showAgreement({});
       cutSoon();
@@ -109,6 +110,7 @@ export function makeReview({ video, transport, footage }) {
     refreshSoon();
     if (requested.clip !== state.clip || requested.analysis_id !== state.analysis) return false;
     take(answer);
+    tell('decided', answer);
     const now = question();
     if (Object.keys(now).some((name) => now[name] !== requested[name])) cutSoon(); // the threshold moved meanwhile
     return true;
