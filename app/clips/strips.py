@@ -20,6 +20,7 @@ FRAMES = 8  # of a strip, evenly over the event
 LONG_SIDE_PX = 256
 MOST_WAITING = 120  # strips; those that were asked for longest ago are not on screen any more
 QUALITY = 70
+MOST_TOGETHER = 8  # strips of one clip that one pass over it makes
 
 
 @dataclass(frozen=True)
@@ -67,28 +68,37 @@ class Strips:
         while True:
             with self._wake:
                 self._wake.wait_for(lambda: self._waiting)
-                wanted, _ = self._waiting.popitem()
+                newest = next(reversed(self._waiting))
+                together = [each for each in self._waiting if each.sha256 == newest.sha256][-MOST_TOGETHER:]
+                for each in together:
+                    del self._waiting[each]
             try:
-                self._make(wanted)
+                self._make(newest.sha256, sorted(together, key=lambda each: each.start_s))
             except (CmhkfError, OSError) as error:
                 with self._wake:
-                    self._failed[wanted] = str(error)
+                    self._failed |= dict.fromkeys(together, str(error))
                     while len(self._failed) > MOST_WAITING:
                         self._failed.popitem(last=False)
 
-    def _make(self, wanted: Wanted) -> None:
-        with self._scheduler.using(wanted.sha256):
-            clip = self._store.clip(wanted.sha256)
-            found = stills(clip, frame_times_of(wanted), long_side_px=LONG_SIDE_PX)
-            frames = [Image.open(BytesIO(jpeg)) for jpeg in found if jpeg]
-            if not frames:
-                raise CmhkfError(f"{clip.name} shows no frame there")
-            width, height = frames[0].size
-            strip = Image.new("RGB", (width * FRAMES, height))
-            for i in range(FRAMES):
-                strip.paste(frames[min(i, len(frames) - 1)], (i * width, 0))
-            with self._store.scratch.making(self._path(wanted)) as part:
-                strip.save(part, "JPEG", quality=QUALITY)
+    def _make(self, sha256: str, together: Sequence[Wanted]) -> None:
+        """The strips of one clip, in order of time, so that one pass over it finds their frames."""
+        with self._scheduler.using(sha256):
+            clip = self._store.clip(sha256)
+            times = sorted((at_s, i) for i, each in enumerate(together) for at_s in frame_times_of(each))
+            frames: list[list[Image.Image]] = [[] for _ in together]
+            found = stills(clip, [at_s for at_s, _ in times], long_side_px=LONG_SIDE_PX)
+            for (_, i), jpeg in zip(times, found, strict=True):
+                if jpeg:
+                    frames[i].append(Image.open(BytesIO(jpeg)))
+            for each, own in zip(together, frames, strict=True):
+                if not own:
+                    raise CmhkfError(f"{clip.name} shows no frame there")
+                width, height = own[0].size
+                strip = Image.new("RGB", (width * FRAMES, height))
+                for i in range(FRAMES):
+                    strip.paste(own[min(i, len(own) - 1)], (i * width, 0))
+                with self._store.scratch.making(self._path(each)) as part:
+                    strip.save(part, "JPEG", quality=QUALITY)
 
 
 def frame_times_of(wanted: Wanted) -> list[float]:

@@ -75,6 +75,7 @@ function build() {
     const isBack =
       name === 'Escape' && cameFrom === 'events' && state.clip && !find('.rv').classList.contains('rv-drawer');
     if (isBack) clipView.showEvents();
+    else if (name === 'w' && state.clip) review.watched();
     else if (name === 'Shift n' || name === 'Shift p') left.next(name === 'Shift p');
     else return false;
     return true;

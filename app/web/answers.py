@@ -16,7 +16,7 @@ from app.clips.truths import KeptTruth, fit
 from app.explain.explain import Explanation, Neighbourhood
 from app.export.marks_file import MarksFile
 from app.library import Listed
-from app.review.marks import undoable
+from app.review.marks import is_watched, undoable
 from app.review.reviews import View
 from cmhkf import Analysis, Segment
 from cmhkf.analysis import Curve, Growing
@@ -124,6 +124,7 @@ def review_json(view: View) -> Json:
             for name, (marks, found) in view.others.items()
         ],
         "changed": plain(view.changed),
+        "watched": is_watched(view.log),
     }
 
 

@@ -44,7 +44,7 @@ class EventCalls:
     def handlers(self) -> dict[str, Callable[[Arguments], Json]]:
         """By name."""
         return {
-            "events": self.page,
+            "list_events": self.page,
             "event_strips": self.strips,
             "event_choices": self.event_choices,
             "decide_events": self.decide,

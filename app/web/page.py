@@ -79,6 +79,7 @@ class Page:
             "budget": self.budget,
             "undo": lambda data: answers.review_json(self.reviews.undo(self._view(data), *_request_of(data))),
             "redo": lambda data: answers.review_json(self.reviews.redo(self._view(data), *_request_of(data))),
+            "watch": self.watch,
             "why": lambda data: answers.why_json(self.explainer.why(*_segment(data))),
             "neighbours": self.neighbours,
             "compare": lambda data: plain(self.explainer.compare(data.text("analysis_id"), data.text("text"))),
@@ -222,6 +223,11 @@ class Page:
             for name, value in needed.items()
         }
         return answers.review_json(self.reviews.decide(view, Decision(action, **values), *_request_of(data)))
+
+    def watch(self, data: Arguments) -> Json:
+        """What `marks` takes with {on, request} -> what it answers: all of a clip without segments was watched."""
+        view = self._view(data)
+        return answers.review_json(self.reviews.watch(view, data.text("request"), on=bool(data["on"])))
 
     def budget(self, data: Arguments) -> Json:
         """What `marks` takes with {per_hour} -> {threshold, said}: at most so many alarms an hour of normal footage."""

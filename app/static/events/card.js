@@ -79,7 +79,7 @@ export function makeCard() {
     head.append(mark, make('span', 'rv-ev-label', label), make('span', 'rv-ev-score', score));
     if (event.near_miss) head.insertBefore(make('span', 'rv-ev-near', 'near miss'), head.lastChild);
     const about = make('span', 'rv-ev-about', event.camera || event.name);
-    const place = make(
+    const moment = make(
       'span',
       'rv-ev-time',
       clock(event.start_s, 0) + ' – ' + clock(event.end_s, 0) + ' · ' + when(event),
@@ -87,7 +87,7 @@ export function makeCard() {
     const extra = [event.note && '✎ ' + event.note, ...event.others].filter(Boolean).join(' · ');
     const more = make('span', 'rv-ev-more', extra);
     const text = make('span', 'rv-ev-text');
-    text.append(head, smallCurve(event), about, place, more);
+    text.append(head, smallCurve(event), about, moment, more);
     const box = make('span', 'rv-ev-box');
     box.ariaHidden = 'true';
     card.replaceChildren(card.screen, text, box);

@@ -11,6 +11,7 @@ const DONE = { confirm: 'Confirmed', dismiss: 'Dismissed', reopen: 'Reopened', r
 
 export function makeDecide({ reviewer, list, pages, grid, chosen, movesOn, onOutdated }) {
   const pending = new Set(); // keys
+  let classes = []; // of the newest model, normal first
   const turns = makeTurns((error) => {
     pending.clear();
     notice.fail('events', error);
@@ -53,6 +54,15 @@ export function makeDecide({ reviewer, list, pages, grid, chosen, movesOn, onOut
     else grid.redraw();
   }
 
+  function label(name) {
+    if (name === classes[0]) act('dismiss', {}, 'Normal, so dismissed:');
+    else act('relabel', { label: name }, 'Called ' + name + ':');
+  }
+  function byNumber(i) {
+    if (classes[i]) label(classes[i]);
+    else notice.show('events', 'There is no class ' + i + '; the last is ' + (classes.length - 1) + '.');
+  }
+
   // To the next one that is open; past the end of the list to none, and says so.
   async function moveOn() {
     for (let index = grid.current() + 1; index < pages.total(); index++) {
@@ -77,6 +87,11 @@ export function makeDecide({ reviewer, list, pages, grid, chosen, movesOn, onOut
   }
 
   return {
+    label,
+    byNumber,
+    offer: (names) => {
+      classes = names;
+    },
     act,
     undo: () => step('undo', 'Undid'),
     redo: () => step('redo', 'Redid'),

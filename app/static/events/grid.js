@@ -2,38 +2,58 @@
 import { find } from '../lib/dom.js';
 import { clamp } from '../lib/format.js';
 import { passBy } from '../lib/faults.js';
-import { pause } from '../lib/jobs.js';
-import { request } from '../lib/server.js';
+import { state } from '../state.js';
 import { makeCard } from './card.js';
+import { makeStrips } from './strips.js';
 
 const GAP = 10;
 const CARD_PX = 230; // the least width
-const TEXT_PX = 110; // below its frame
+const TEXT_PX = 106; // below its frame
 const LOW_PX = 104; // a card on a narrow screen, its frame at its side
 const NARROW_PX = 520;
 const MORE_ROWS = 2; // drawn beyond what is in view
 
-export function makeGrid({ pages, question, isChosen, isPending, onCurrent }) {
+// How many cards stand side by side, and how high a row is.
+function measured(space) {
+  const width = space.clientWidth;
+  const narrow = width < NARROW_PX;
+  const columns = narrow ? 1 : Math.max(1, Math.floor((width + GAP) / (CARD_PX + GAP)));
+  const cardPx = (width - GAP * (columns - 1)) / columns;
+  const rowPx = Math.round(narrow ? LOW_PX : (cardPx * 9) / 16 + TEXT_PX) + GAP;
+  space.style.setProperty('--card', cardPx + 'px');
+  space.style.setProperty('--row', rowPx - GAP + 'px');
+  space.classList.toggle('rv-ev-low', narrow);
+  return { columns, rowPx };
+}
+
+// In the order of the list, for who reads by Tab or aloud.
+function place(space, card, index) {
+  const after = [...space.children].find((other) => Number(other.dataset.index) > index);
+  space.insertBefore(card, after ?? null);
+}
+
+export function makeGrid({ pages, reviewer, isChosen, isPending, onCurrent }) {
   const scroll = find('.rv-ev-scroll');
   const space = find('.rv-ev-space');
   const cards = new Map(); // by index
   const spare = [];
-  const strips = new Map(); // by key: {url, error, peak}
   let current = -1;
   let columns = 1;
   let rowPx = 200;
-  let frames = 1;
   let drawing = false;
 
+  const strips = makeStrips({
+    reviewer,
+    inView: () => pages.loadedBetween(...range()),
+    onStrips: () => [...cards.values()].forEach(showStrip),
+  });
+  function showStrip(made) {
+    const strip = strips.of(made.card.key);
+    if (strip) made.showStrip(strip, strips.frames());
+  }
+
   function measure() {
-    const width = space.clientWidth;
-    const narrow = width < NARROW_PX;
-    columns = narrow ? 1 : Math.max(1, Math.floor((width + GAP) / (CARD_PX + GAP)));
-    const cardPx = (width - GAP * (columns - 1)) / columns;
-    rowPx = Math.round(narrow ? LOW_PX : (cardPx * 9) / 16 + TEXT_PX) + GAP;
-    space.style.setProperty('--card', cardPx + 'px');
-    space.style.setProperty('--row', rowPx - GAP + 'px');
-    space.classList.toggle('rv-ev-low', narrow);
+    ({ columns, rowPx } = measured(space));
   }
 
   function range() {
@@ -66,7 +86,7 @@ export function makeGrid({ pages, question, isChosen, isPending, onCurrent }) {
         cards.set(index, made);
       }
       made.show(event, { index, total, chosen: isChosen(event.key), pending: isPending(event.key) });
-      if (strips.has(event.key)) made.showStrip(strips.get(event.key), frames);
+      showStrip(made);
       const { card } = made;
       card.style.transform =
         'translate(calc(' +
@@ -79,17 +99,11 @@ export function makeGrid({ pages, question, isChosen, isPending, onCurrent }) {
       card.tabIndex = index === current || (current < 0 && index === from) ? 0 : -1;
       if (index === current) card.setAttribute('aria-current', 'true');
       else card.removeAttribute('aria-current');
-      if (!card.isConnected) place(card, index);
+      if (!card.isConnected) place(space, card, index);
     }
     if (held !== document.activeElement && held?.isConnected) held.focus({ preventScroll: true });
     pages.load(from, to).then(soon, passBy);
-    wantStrips();
-  }
-
-  // In the order of the list, for who reads by Tab or aloud.
-  function place(card, index) {
-    const after = [...space.children].find((other) => Number(other.dataset.index) > index);
-    space.insertBefore(card, after ?? null);
+    strips.want();
   }
 
   let asked = '';
@@ -104,31 +118,8 @@ export function makeGrid({ pages, question, isChosen, isPending, onCurrent }) {
     drawing = true;
     requestAnimationFrame(() => {
       drawing = false;
-      if (find('.rv').dataset.view === 'events') draw();
+      if (state.view === 'events') draw();
     });
-  }
-
-  // Frames of what is in view, until all are here or something else is in view.
-  let looking = 0;
-  function wantStrips() {
-    clearTimeout(looking);
-    looking = setTimeout(() => followStrips().catch(passBy), 120);
-  }
-  async function followStrips() {
-    for (const mine = looking; mine === looking && find('.rv').dataset.view === 'events'; await pause(500)) {
-      const missing = pages
-        .loadedBetween(...range())
-        .filter(({ key }) => !(strips.get(key)?.url || strips.get(key)?.error));
-      if (!missing.length) return;
-      const answer = await request('event_strips', {
-        ...question(),
-        events: missing.slice(0, 100).map(({ key }) => key),
-      });
-      frames = answer.frames;
-      for (const [key, strip] of Object.entries(answer.strips)) strips.set(key, strip);
-      for (const made of cards.values())
-        if (strips.has(made.card.key)) made.showStrip(strips.get(made.card.key), frames);
-    }
   }
 
   // Only as far as it must.

@@ -18,6 +18,7 @@ const HELP = [
   ['U, Shift U', 'Undo, redo what was done last in the library'],
   ['Enter, Esc', 'Open the clip there, and come back to the card'],
   ['Shift N, Shift P', 'Next, previous clip with something left'],
+  ['W', 'In a clip without segments: watched, nothing here'],
 ];
 const HOLDS = ['left', 'right', 'up', 'down', 'pageUp', 'pageDown']; // a key held down does these again and again
 
@@ -62,5 +63,5 @@ export function bindKeys({ isShown, actions }) {
     list.append(row);
   }
   const dialog = find('.rv-keys');
-  dialog.querySelector('dl').after(make('h3', '', 'In the events'), list);
+  dialog.querySelector('dl').after(make('h3', '', 'All clips'), list);
 }

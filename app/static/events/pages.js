@@ -14,7 +14,7 @@ export function makePages({ question, onNews }) {
   async function fetchPage(number, at = '') {
     const mine = era;
     const asked = { ...question(), offset: number * PAGE, limit: PAGE, as_of: asOf, ...(at && { at }) };
-    const answer = await request('events', asked);
+    const answer = await request('list_events', asked);
     if (mine !== era) return null;
     asOf = answer.as_of;
     total = answer.total;

@@ -1,5 +1,6 @@
 // Which events are wanted: the form above the list, its place in the address, and filters kept under a name.
 import { find, offerClasses } from '../lib/dom.js';
+import { passBy } from '../lib/faults.js';
 import { request } from '../lib/server.js';
 import { EVENT_WORDS } from '../lib/router.js';
 import { listen, state } from '../state.js';
@@ -10,7 +11,7 @@ const USUAL = {
 const NAMES = EVENT_WORDS.map((word) => word.slice('ev_'.length));
 const wordOf = (name) => 'ev_' + name;
 
-export function makeWish({ reviewer, onChange }) {
+export function makeWish({ reviewer, onChange, onBlind }) {
   const form = find('.rv-ev-wish');
   const more = form.querySelector('details');
   const saved = form.elements.saved;
@@ -46,7 +47,13 @@ export function makeWish({ reviewer, onChange }) {
   }
   const options = (field) => [...field.options].map((option) => option.value).filter(Boolean);
 
-  function showSaved(choices) {
+  const blind = find('.rv-ev-blind input');
+  blind.addEventListener('change', () =>
+    request('choose', { reviewer: reviewer(), blind: blind.checked }).then(onBlind, passBy),
+  );
+
+  function showChoices(choices) {
+    blind.checked = choices.blind;
     kept = choices.filters;
     saved.replaceChildren(saved.options[0], ...kept.map(([name]) => new Option(name, name)));
     saved.parentElement.hidden = !kept.length;
@@ -55,7 +62,7 @@ export function makeWish({ reviewer, onChange }) {
 
   form.addEventListener('submit', (event) => event.preventDefault());
   form.addEventListener('input', (event) => {
-    if (event.target === saved || !event.target.checkValidity()) return;
+    if (event.target === saved || event.target === blind || !event.target.checkValidity()) return;
     mark();
     clearTimeout(timer);
     timer = setTimeout(onChange, event.target.matches('select') ? 0 : 250);
@@ -83,7 +90,7 @@ export function makeWish({ reviewer, onChange }) {
     const field = naming.querySelector('input');
     const name = field.value.trim();
     if (!name) return;
-    showSaved(await request('keep_filter', { reviewer: reviewer(), name, query: query().toString() }));
+    showChoices(await request('keep_filter', { reviewer: reviewer(), name, query: query().toString() }));
     field.value = '';
     naming.hidden = true;
     saved.focus();
@@ -95,7 +102,7 @@ export function makeWish({ reviewer, onChange }) {
     if (event.key === 'Escape' || event.key === 'Enter') event.stopPropagation();
   });
   find('.rv-ev-drop').addEventListener('click', async () => {
-    showSaved(await request('drop_filter', { reviewer: reviewer(), name: saved.value }));
+    showChoices(await request('drop_filter', { reviewer: reviewer(), name: saved.value }));
     fields.words.focus();
   });
 
@@ -129,7 +136,7 @@ export function makeWish({ reviewer, onChange }) {
   return {
     values: () => Object.fromEntries(Object.entries(values()).filter(([, value]) => value)),
     offer,
-    showSaved,
+    showChoices,
     set(wanted) {
       set(new URLSearchParams(wanted));
     },

@@ -20,11 +20,12 @@ export function makeClipView({ footage, transport, review, library, events }) {
   function view(name) {
     root.dataset.view = name;
     library.close();
+    return events().show();
   }
 
   // What is on screen goes. Answers with the number of the new visit.
-  function leaveFor(clip, view = '') {
-    Object.assign(state, { clip, view, analysis: null, curves: null, visit: state.visit + 1 });
+  function leaveFor(clip, shown = '') {
+    Object.assign(state, { clip, view: shown, analysis: null, curves: null, visit: state.visit + 1 });
     tell('closed');
     showBusy('Opening');
     select(null);
@@ -98,7 +99,6 @@ export function makeClipView({ footage, transport, review, library, events }) {
     review.begins(time === null);
     notice.clear('home');
     view('clip');
-    events().show();
     find('.rv-title').textContent = find('.rv-title').title = clip.name;
     find('.rv-end').textContent = clock(clip.duration_s);
     footage.show(clip, time ?? 0);
@@ -120,32 +120,27 @@ export function makeClipView({ footage, transport, review, library, events }) {
     else home(wordsOf(error));
   }
 
-  function home(message = '', turns = true) {
+  // No clip: the first page, or the events of all clips.
+  function leave(shown, turns) {
     opening += 1;
-    if (turns) turnPage(null);
-    leaveFor(null);
+    if (turns) turnPage(null, shown);
+    leaveFor(null, shown);
     footage.clear();
-    view('home');
-    events().show();
+    notice.show('home', '');
+    return view(shown || 'home');
+  }
+
+  function home(message = '', turns = true) {
+    leave('', turns);
     notice.show('home', message);
     keepAddress();
   }
 
+  const showEvents = (turns = true) => leave('events', turns).then(keepAddress);
+
   // Asks anew for what is on screen, or for the clip's newest analysis.
   const reopen = (same = true) =>
     open(same && state.analysis ? { analysis_id: state.analysis } : { clip: state.clip }, transport.now());
-
-  // The events of all clips.
-  async function showEvents(turns = true) {
-    opening += 1;
-    if (turns) turnPage(null, 'events');
-    leaveFor(null, 'events');
-    footage.clear();
-    view('events');
-    notice.show('events', '');
-    await events().show();
-    keepAddress();
-  }
 
   async function goToAddress() {
     const { which, time, view: wanted } = readAddress();

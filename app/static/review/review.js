@@ -13,6 +13,7 @@ import { makeDecisions } from './decisions.js';
 import { makeReviewer } from './reviewer.js';
 import { makeSegments } from './segments.js';
 import { makeSelection } from './selection.js';
+import { bindWatched } from './watched.js';
 import { whenFinal } from './when_final.js';
 
 export function makeReview({ video, transport, footage }) {
@@ -42,6 +43,10 @@ export function makeReview({ video, transport, footage }) {
   }
 
   bindBudgetForm(question);
+  const watched = bindWatched({
+    question,
+    onTaken: (answer) => take(answer) && refreshSoon(),
+  });
 
   function show(answer) {
     segments.show(answer);
@@ -145,6 +150,7 @@ export function makeReview({ video, transport, footage }) {
     },
     learnKeys: decideBar.learn,
     startReviewer: reviewer.start,
+    watched: watched.press,
     cancel() {
       decisions.cancel();
       decideBar.forget();
