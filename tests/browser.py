@@ -4,11 +4,13 @@ import os
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -186,12 +188,19 @@ class Watched:
         stored = {"origin": server.url.rstrip("/"), "storageTypes": "local_storage"}
         self.page.context.new_cdp_session(self.page).send("Storage.clearDataForOrigin", stored)
         self.page.set_default_timeout(WAIT_MS)
+        self.forget_choices(server)
         self.faults = []
         self.page.on("pageerror", lambda e: self.faults.append(f"page error: {e}"))
         self.page.on("console", lambda m: m.type == "error" and self.faults.append(f"console: {m.text}"))
         self.page.on("dialog", lambda d: self.faults.append(f"dialog: {d.message}") or d.dismiss())
         self.page.on("response", lambda r: r.status >= 400 and self.faults.append(f"{r.status} {r.url}"))
         self.page.on("request", lambda r: self.leaves(r.url, server.url) and self.faults.append(f"left: {r.url}"))
+
+    @staticmethod
+    def forget_choices(server):
+        """Every reviewer cuts the library as usual again, whatever another test chose."""
+        with closing(sqlite3.connect(server.home / "review.sqlite3", timeout=20)) as database, database:
+            database.execute("DELETE FROM reviewers")
 
     def __getattr__(self, name):
         """All that the page itself can do."""

@@ -148,7 +148,7 @@ export function makeEvents({ reviewer, onOpen, onClip }) {
     async show() {
       for (const tab of element.querySelectorAll('.rv-views button'))
         tab.setAttribute('aria-pressed', String((tab.dataset.go === 'events') === isShown()));
-      if (!isShown()) return;
+      if (!isShown()) return notice.clear('events');
       if (outdated || !pages.total()) await open(wanted, Boolean(pages.asOf()) && !fresh);
       else {
         grid.show();
