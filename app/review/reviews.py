@@ -224,7 +224,7 @@ class Reviews:
         before = view.decided
         after = {mark.id: bare(mark) for mark in marks if mark.id not in before or bare(before[mark.id]) != bare(mark)}
         if after:
-            self._append(view, "import", after, f"import {len(view.log) + 1}")
+            self._append(view, "import", after, f"import {secrets.token_hex(8)}")  # no other clip has it
         return len(after)
 
     def _change(self, view: View, make: Make, revision: int, request: str) -> View:
