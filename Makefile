@@ -49,6 +49,7 @@ bench: setup
 	-$(BIN)/python benchmarks/training.py
 	-$(BIN)/python benchmarks/memory.py --minutes 1 10
 	-$(BIN)/python benchmarks/scale.py
+	-$(BIN)/python benchmarks/library.py
 	-$(BIN)/python benchmarks/long_clip.py
 
 # The browser tests drive Debian's Chromium; without it they are skipped and say so.

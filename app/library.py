@@ -3,21 +3,21 @@
 Also the two ways in which a clip leaves: a person removes it, or the server's time for keeping clips is over.
 """
 
+import json
 import logging
 import math
 import threading
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
 from app.clips.jobs import Job
 from app.clips.store import Entry
 from app.clips.workspace import Workspace
-from app.review.log import ReviewProgress
+from app.review.events import CountsRow, EventIndex
 from app.review.reviews import Reviews
-from cmhkf import CmhkfError, flag_segments
-from cmhkf.media.unseen import Unseen
+from cmhkf import CmhkfError
+from cmhkf.media.unseen import Unseen, from_rows
 
 STOP_S = 20.0  # how long a removal waits for the clip's work to end; loading a model cannot be interrupted
 SWEEP_S = 900.0  # seconds between two sweeps
@@ -27,9 +27,12 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Glance:
-    """What a list shows of an analysis, at the usual threshold."""
+    """What a list shows of an analysis, as the library is cut for a reviewer, and of his own review of it."""
 
     n_segments: int | None = None
+    n_left: int = 0
+    n_decided: int = 0
+    watched: bool = False  # by the reviewer, who found nothing
     label: str | None = None  # the class of the segment with the highest score
     unseen_s: tuple[Unseen, ...] | None = None  # what of the footage was not seen; None where that is not known
     error: str = ""  # why the analysis cannot be read
@@ -42,7 +45,6 @@ class Listed:
     entry: Entry
     job: Job | None  # the newest analysis of the clip that was requested
     glance: Glance | None  # None without an analysis, or when it was not looked into yet
-    review: ReviewProgress | None  # None when nobody decided anything
 
     @property
     def under_way(self) -> str | None:
@@ -53,37 +55,17 @@ class Listed:
 class Library:
     """The clips of a workspace, with the progress of their reviews."""
 
-    def __init__(self, workspace: Workspace, reviews: Reviews) -> None:
-        self._workspace, self._log = workspace, reviews.log
-        self._glances: dict[str, Glance] = {}
-        workspace.when_forgotten(self._forget)
+    def __init__(self, workspace: Workspace, reviews: Reviews, index: EventIndex) -> None:
+        self._workspace, self._log, self._index = workspace, reviews.log, index
 
-    def listed(self, glance_s: float = math.inf) -> list[Listed]:
+    def listed(self, glance_s: float = math.inf, reviewer: str = "") -> list[Listed]:
         """Every analysis and every clip without one, what came in last first; looks into them for so many seconds."""
         jobs = {job.key: job for job in self._workspace.analyses.all()}  # the newest of each key stays
-        end = time.monotonic() + glance_s
-        return [self._listed(entry, jobs.get(entry.clip.sha256), end) for entry in self._workspace.store.library()]
-
-    def _listed(self, entry: Entry, job: Job | None, end: float) -> Listed:
-        key = entry.analysis_id
-        glance = self._glance(key, end) if key else None
-        return Listed(entry, job, glance, self._log.progress_of(entry.clip.sha256, key) if key else None)
-
-    def _glance(self, key: str, end: float) -> Glance | None:
-        """A look into an analysis, taken once; None when it was not taken before `end`, in `time.monotonic` seconds."""
-        if key not in self._glances and time.monotonic() < end:
-            try:
-                analysis = self._workspace.analysis(key)
-                found = flag_segments(analysis)
-            except CmhkfError as error:
-                return Glance(error=str(error))  # not kept: the clip may be analysed again
-            top = max(found, key=lambda segment: segment.score, default=None)
-            self._glances[key] = Glance(len(found), top and top.label, analysis.unseen_s)
-        return self._glances.get(key)
-
-    def _forget(self, keys: Sequence[str]) -> None:
-        for key in keys:
-            self._glances.pop(key, None)
+        counts = self._index.counts(self._index.ready(reviewer, glance_s))
+        return [
+            Listed(entry, jobs.get(entry.clip.sha256), _glance(counts.get(entry.analysis_id or "")))
+            for entry in self._workspace.store.library()
+        ]
 
     def remove(self, sha256: str, *, decisions: bool = False) -> None:
         """Stop all work on a clip, then delete it with everything made of it; what people decided only if asked.
@@ -125,6 +107,20 @@ class Library:
         if removed:
             log.info("deleted %d clips older than %d days", len(removed), self._workspace.settings.keep_days)
         return removed
+
+
+def _glance(row: CountsRow | None) -> Glance | None:
+    if row is None or row.error:
+        return row and Glance(error=row.error)
+    unseen = json.loads(row.unseen)
+    return Glance(
+        row.n_marks,
+        row.n_open,
+        row.n_decided,
+        row.watched,
+        row.label or None,
+        None if unseen is None else from_rows(unseen),
+    )
 
 
 def sweep_now_and_then(*sweeps: Callable[[], object], every_s: float = SWEEP_S) -> threading.Event:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from cmhkf.analysis import Analysis
+from cmhkf.analysis import Analysis, Curve
 from cmhkf.errors import ConfigError
 
 EXIT_MARGIN = 0.1  # a segment goes on until the score falls this far below the threshold that opened it
@@ -39,7 +39,7 @@ class Segment:
 
 
 def flag_segments(
-    analysis: Analysis,
+    analysis: Analysis | Curve,
     threshold: float = 0.5,
     *,
     min_length_s: float = 0.0,
@@ -81,7 +81,7 @@ def flag_segments(
     return sorted(flagged + misses, key=lambda s: s.start_s)
 
 
-def _intervals(analysis: Analysis, threshold: float, merge_gap_s: float) -> list[Segment]:
+def _intervals(analysis: Analysis | Curve, threshold: float, merge_gap_s: float) -> list[Segment]:
     line = analysis.timeline
     found = cut(analysis.scores, line.times_s, line.ends_s, threshold=threshold, merge_gap_s=merge_gap_s)
     return [_segment(analysis, a, b) for a, b in found]
@@ -114,7 +114,7 @@ def runs(inside: np.ndarray) -> list[tuple[int, int]]:
     return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
 
 
-def _segment(analysis: Analysis, a: int, b: int) -> Segment:
+def _segment(analysis: Analysis | Curve, a: int, b: int) -> Segment:
     scores, line = analysis.scores, analysis.timeline
     peak = a + int(scores[a:b].argmax())
     # The last snippet stands for the frames after it too (C.1 drops fewer than 16).
@@ -125,7 +125,7 @@ def _segment(analysis: Analysis, a: int, b: int) -> Segment:
     return Segment(float(line.times_s[a]), end_s, peak_s, float(scores[peak]), label, share, second=second)
 
 
-def segment_between(analysis: Analysis, start_s: float, end_s: float) -> Segment:
+def segment_between(analysis: Analysis | Curve, start_s: float, end_s: float) -> Segment:
     """A part `[start_s, end_s)` of a flagged interval, described by the snippets whose middle lies in it."""
     line = analysis.timeline
     inside = np.flatnonzero((line.middles_s >= start_s) & (line.middles_s < end_s))
@@ -135,14 +135,14 @@ def segment_between(analysis: Analysis, start_s: float, end_s: float) -> Segment
     return replace(whole, start_s=start_s, end_s=end_s, peak_s=min(max(whole.peak_s, start_s), end_s))
 
 
-def strongest_class(analysis: Analysis, a: int, b: int) -> tuple[str, float]:
+def strongest_class(analysis: Analysis | Curve, a: int, b: int) -> tuple[str, float]:
     """The anomaly class with the highest mean probability in snippets [a, b), and its share among those classes."""
     anomaly = analysis.class_probs[a:b, 1:].mean(axis=0)
     label_idx = int(anomaly.argmax())
     return analysis.classes[1 + label_idx], float(anomaly[label_idx] / max(anomaly.sum(), 1e-9))
 
 
-def second_class(analysis: Analysis, a: int, b: int) -> str:
+def second_class(analysis: Analysis | Curve, a: int, b: int) -> str:
     """The anomaly class that comes next in snippets [a, b); empty where there is only one."""
     means = analysis.class_probs[a:b, 1:].mean(axis=0)
     return analysis.classes[1 + int(means.argsort()[-2])] if len(means) > 1 else ""

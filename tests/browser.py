@@ -4,11 +4,13 @@ import os
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -186,6 +188,7 @@ class Watched:
         stored = {"origin": server.url.rstrip("/"), "storageTypes": "local_storage"}
         self.page.context.new_cdp_session(self.page).send("Storage.clearDataForOrigin", stored)
         self.page.set_default_timeout(WAIT_MS)
+        self.forget_choices(server)
         if reviewer:
             self.page.add_init_script(
                 f"localStorage.getItem('cmhkf-reviewer') ?? localStorage.setItem('cmhkf-reviewer', {reviewer!r})"
@@ -196,6 +199,14 @@ class Watched:
         self.page.on("dialog", lambda d: self.faults.append(f"dialog: {d.message}") or d.dismiss())
         self.page.on("response", lambda r: r.status >= 400 and self.faults.append(f"{r.status} {r.url}"))
         self.page.on("request", lambda r: self.leaves(r.url, server.url) and self.faults.append(f"left: {r.url}"))
+
+    @staticmethod
+    def forget_choices(server):
+        """Every reviewer cuts the library as usual again, whatever another test chose."""
+        file = server.home / "review.sqlite3"
+        if file.exists():  # else it is that of a server without a home
+            with closing(sqlite3.connect(file, timeout=20)) as database, database:
+                database.execute("DELETE FROM reviewers")
 
     def __getattr__(self, name):
         """All that the page itself can do."""

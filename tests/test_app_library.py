@@ -34,12 +34,12 @@ def analysed(workspace, file):
     return sha256
 
 
-def listed(page):
-    return page.handlers()["library"]({})["library"]
+def listed(page, reviewer=""):
+    return page.handlers()["library"]({"reviewer": reviewer})["library"]
 
 
-def only(page):
-    (entry,) = listed(page)
+def only(page, reviewer=""):
+    (entry,) = listed(page, reviewer)
     return entry
 
 
@@ -123,9 +123,10 @@ def test_a_long_list_is_answered_at_once_and_completed_later(workspace, page, tm
     assert sum(entry["segments"] for entry in then["library"]) == sum(0.2 + i / 1000 >= 0.5 for i in range(500))
 
 
-def test_the_review_of_each_clip_is_told(workspace, page, clip_file):
+def test_the_review_of_each_clip_is_told_to_its_reviewer(workspace, page, clip_file):
     decide(page, analysed(workspace, clip_file))
-    assert only(page)["review"] == {"left": 1, "decided": 1, "reviewer": "Ann"}
+    assert only(page, "Ann")["review"] == {"left": 1, "decided": 1}
+    assert only(page, "Ben")["review"] is None
 
 
 # Removal -------------------------------------------------------------------------------------------------------------
@@ -147,6 +148,7 @@ def test_removal_leaves_nothing_of_the_clip_and_all_of_the_others(workspace, pag
     home = tmp_path / "home"
     kept = analysed(workspace, other_file)
     page.handlers()["show"]({"clip": kept})
+    listed(page)
     before, rows = everything(home), counts(home)
     gone = analysed(workspace, clip_file)
     page.handlers()["show"]({"clip": gone})  # writes the curves

@@ -23,7 +23,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from app.clips.scratch import Scratch
-from cmhkf.analysis import Analysis
+from cmhkf.analysis import Analysis, Curve
 from cmhkf.errors import CmhkfError, ConfigError, MediaError
 from cmhkf.media.clip import VIDEO_SUFFIXES, Clip, probe
 from cmhkf.settings import picked
@@ -252,11 +252,18 @@ class Store:
 
     def load(self, key: str) -> Analysis:
         """The analysis with that id. Raises NotFoundError, CheckpointError."""
+        return Analysis.load(self._file_of(key))
+
+    def load_curve(self, key: str) -> Curve:
+        """What segments are cut from, of the analysis with that id. Raises NotFoundError, CheckpointError."""
+        return Curve.load(self._file_of(key))
+
+    def _file_of(self, key: str) -> Path:
         with Session(self._engine) as session:
             row = session.get(AnalysisRow, key)
         if row is None:
             raise NotFoundError(f"no analysis {key!r}; the library lists those there are")
-        return Analysis.load(self.analyses_dir / row.file)
+        return self.analyses_dir / row.file
 
     def pace(self, model_id: str) -> float | None:
         """Seconds that a model took here for one second of footage: the middle of its newest analyses."""

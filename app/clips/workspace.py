@@ -19,13 +19,14 @@ from app.clips.scheduler import Scheduler
 from app.clips.store import Store
 from app.settings import Settings
 from cmhkf import Analysis, CmhkfError, ConfigError, Segment, flag_segments
-from cmhkf.analysis import Growing
+from cmhkf.analysis import Curve, Growing
 from cmhkf.features.recipe import Recipe
 from cmhkf.media.clip import Clip
 from cmhkf.presets import PRESETS
 from cmhkf.progress import Progress
 
 ANALYSES_IN_MEMORY = 8
+CURVE_BYTES_IN_MEMORY = 200_000_000  # 5,000 clips of ten minutes: another cut of all reads no file
 log = logging.getLogger(__name__)
 
 # The work on an analysis; the last item is the id under which it is kept
@@ -76,7 +77,7 @@ class Cut:
     min_length_s: float = 0.0
     merge_gap_s: float = 1.0
 
-    def segments(self, analysis: Analysis) -> list[Segment]:
+    def segments(self, analysis: Analysis | Curve) -> list[Segment]:
         """The flagged segments and, marked, the near misses. Raises ConfigError for a value out of range."""
         return flag_segments(
             analysis, self.threshold, min_length_s=self.min_length_s, merge_gap_s=self.merge_gap_s, near_misses=True
@@ -95,6 +96,8 @@ class Workspace:
         self._factory = analyzer_factory
         self._analyzers: dict[str, Analyzer] = {}
         self._recent: OrderedDict[str, Analysis] = OrderedDict()
+        self._curves: OrderedDict[str, Curve] = OrderedDict()
+        self._curve_bytes = 0
         self._reading = threading.Lock()
         self._forgetting: list[Callable[[Sequence[str]], None]] = []
         self.warming: Job | None = None
@@ -282,6 +285,8 @@ class Workspace:
         with self._reading:
             for key in keys:
                 self._recent.pop(key, None)
+                if curve := self._curves.pop(key, None):
+                    self._curve_bytes -= _bytes_of(curve)
         for forget in self._forgetting:
             forget(keys)
 
@@ -294,3 +299,18 @@ class Workspace:
             while len(self._recent) > ANALYSES_IN_MEMORY:
                 self._recent.popitem(last=False)
             return self._recent[key]
+
+    def curve(self, key: str) -> Curve:
+        """What segments are cut from, of the analysis with that id; otherwise as `analysis`."""
+        with self._reading:
+            if key not in self._curves:
+                self._curves[key] = curve = self.store.load_curve(key)
+                self._curve_bytes += _bytes_of(curve)
+            self._curves.move_to_end(key)
+            while self._curve_bytes > CURVE_BYTES_IN_MEMORY and len(self._curves) > 1:
+                self._curve_bytes -= _bytes_of(self._curves.popitem(last=False)[1])
+            return self._curves[key]
+
+
+def _bytes_of(curve: Curve) -> int:
+    return curve.scores.nbytes + curve.class_probs.nbytes

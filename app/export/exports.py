@@ -14,6 +14,7 @@ from app.clips.jobs import Job, JobQueue
 from app.clips.truths import TruthStore
 from app.clips.workspace import Cut, Workspace
 from app.export.bundle import PAPERS, ExportError, Writing, packed, write_export
+from app.export.event_table import write_event_table
 from app.export.looks_file import admitted_looks
 from app.export.marks_file import MarksFile
 from app.export.reel import write_reel
@@ -21,6 +22,7 @@ from app.export.reviewed import LookedAt, Reviewed, safe_stem
 from app.export.shots import ReelChoice, Shot, shots_of
 from app.export.training_labels import newest, write_training_labels
 from app.review.blind import BlindLooks
+from app.review.event_list import Event
 from app.review.reviews import Reviews, View
 from app.review.rules import admitted
 from cmhkf import CmhkfError
@@ -52,7 +54,9 @@ class Exports:
         truth = self._truths.kept(view.sha256)
         return Reviewed(
             analysis_id,
-            replace(view.analysis, clip=self._store.clip(view.sha256)),  # where the file lies now
+            replace(
+                self._workspace.analysis(analysis_id), clip=self._store.clip(view.sha256)
+            ),  # where the file lies now
             tuple(mark for mark in view.marks if with_dismissed or mark.state != "dismissed"),
             cut.threshold,
             datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -136,6 +140,13 @@ class Exports:
             write = partial(write_export, reviewed, kinds, zipped=form == "zip")
             clips = [reviewed.analysis.clip.sha256]
         return self._submit(self._awaited, write, clips).wait()
+
+    def table(self, events: Sequence[Event], reviewer: str) -> Path:
+        """Write events of many clips as one CSV now, as a reviewer sees them. Raises ExportError: there is none."""
+        if not events:
+            raise ExportError("no event is selected; select some first")
+        write = partial(write_event_table, events, reviewer)
+        return self._submit(self._awaited, write, sorted({event.clip for event in events})).wait()
 
     def import_marks(self, analysis_id: str, cut: Cut, reviewer: str, found: MarksFile) -> int:
         """Give what was decided in a file to a reviewer; returns how many marks were new or changed.

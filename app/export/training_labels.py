@@ -13,6 +13,7 @@ from app.export.reviewed import safe_stem
 from app.review.marks import Mark
 from app.review.reviews import Reviews
 from cmhkf import Analysis
+from cmhkf.analysis import Curve
 from cmhkf.datasets.labels import LabelledSegment, LabelledVideo, Labels, write_labels
 from cmhkf.progress import Progress
 
@@ -30,7 +31,7 @@ def write_training_labels(
         DataError: the features of a clip are not kept any more.
     """
     now = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    analyses, videos = list[Analysis](), list[LabelledVideo]()
+    analyses, videos = list[Analysis | Curve](), list[LabelledVideo]()
     keys = (entry.analysis_id or "" for entry in newest(workspace))
     for key in [analysis_id] if analysis_id else keys:
         view = reviews.view(key, cut, reviewer)
@@ -63,7 +64,7 @@ def newest(workspace: Workspace) -> Iterator[Entry]:
             yield entry
 
 
-def _labelled(analysis: Analysis, marks: list[Mark]) -> LabelledVideo:
+def _labelled(analysis: Analysis | Curve, marks: list[Mark]) -> LabelledVideo:
     reviewers = sorted({mark.reviewer for mark in marks if mark.reviewer})
     segments = tuple(LabelledSegment(mark.start_s, mark.end_s, mark.state, mark.label) for mark in marks)
     return LabelledVideo(analysis.clip.sha256, analysis.clip.name, ", ".join(reviewers), segments)

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from typing import Any, cast
 
-from sqlalchemy import UniqueConstraint, delete, func, inspect, select, text
+from sqlalchemy import Index, UniqueConstraint, delete, func, inspect, select, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -39,6 +39,14 @@ class DecisionRow(Base):
     n_left: Mapped[int]
 
 
+# Whether a clip's review went on, what a reviewer did last, and which clips a request of his changed
+INDEXES = (
+    Index("decisions_newest", DecisionRow.clip_sha256, DecisionRow.number),
+    Index("decisions_by_reviewer", DecisionRow.reviewer, DecisionRow.clip_sha256, DecisionRow.number),
+    Index("decisions_by_request", DecisionRow.reviewer, DecisionRow.request),
+)
+
+
 @dataclass(frozen=True)
 class ReviewProgress:
     """How far the review of a clip is, after the latest change of anybody."""
@@ -57,6 +65,8 @@ class DecisionLog:
         with store.scratch.starting():
             Base.metadata.create_all(self._engine)
             self._number_old_rows()
+            for index in INDEXES:
+                index.create(self._engine, checkfirst=True)
 
     def _number_old_rows(self) -> None:
         """Databases of earlier releases know only the time of each row."""
@@ -109,6 +119,22 @@ class DecisionLog:
             row = session.scalars(rows.order_by(DecisionRow.number.desc(), DecisionRow.decided.desc())).first()
         return row and ReviewProgress(row.reviewer, row.n_decided, row.n_left, _iso(row.decided))
 
+    def touched(self, reviewer: str) -> list[tuple[str, int]]:
+        """The clips that a reviewer changed, with the number of his newest change to each, the newest first."""
+        newest = func.max(DecisionRow.number)
+        rows = select(DecisionRow.clip_sha256, newest).where(DecisionRow.reviewer == reviewer)
+        with Session(self._engine) as session:
+            return [
+                (row[0], row[1])
+                for row in session.execute(rows.group_by(DecisionRow.clip_sha256).order_by(newest.desc()))
+            ]
+
+    def with_request(self, reviewer: str, request: str) -> list[str]:
+        """The clips that a request of a reviewer changed."""
+        rows = select(DecisionRow.clip_sha256).where(DecisionRow.reviewer == reviewer, DecisionRow.request == request)
+        with Session(self._engine) as session:
+            return list(session.scalars(rows))
+
     def forget(self, sha256: str) -> None:
         """Delete every decision on a clip, and what blind looks hold of it."""
         with Session(self._engine) as session, session.begin():
@@ -132,9 +158,13 @@ class DecisionLog:
         return len({*found, *looked_at})
 
 
-def stale(reviewer: str) -> ReviewError:
+class StaleError(ReviewError):
+    """A decision made on an outdated view."""
+
+
+def stale(reviewer: str) -> StaleError:
     """The refusal of a decision made on an outdated view."""
-    return ReviewError(
+    return StaleError(
         f"not saved: {reviewer} decided something in another tab meanwhile; the newest state is shown now, try again"
     )
 
@@ -147,7 +177,14 @@ def now_iso() -> str:
 def _change(row: DecisionRow) -> Change:
     action = cast(Action, row.action)
     return Change(
-        row.reviewer, row.revision, _iso(row.decided), action, _patch(row.before), _patch(row.after), row.request
+        row.reviewer,
+        row.revision,
+        _iso(row.decided),
+        action,
+        _patch(row.before),
+        _patch(row.after),
+        row.request,
+        row.number,
     )
 
 

@@ -5,7 +5,7 @@ that undoing a first decision gives the segment back to the model. The present i
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -15,7 +15,7 @@ from cmhkf.errors import CmhkfError
 from cmhkf.segments import Segment
 
 Decided = Literal["confirm", "dismiss", "reopen", "relabel", "edges", "split", "merge", "add", "remove", "note"]
-Action = Decided | Literal["import", "undo", "redo"]
+Action = Decided | Literal["import", "undo", "redo", "watch", "unwatch"]
 MOST_MARKS = 5000  # of one reviewer on one clip
 MOST_CHANGES = 100_000  # in one reviewer's log of a clip
 MOST_REVIEWERS = 100  # of one clip
@@ -69,7 +69,8 @@ class Change:
     action: Action
     before: Patch
     after: Patch  # the same ids as `before`
-    request: str = ""  # the caller's own name for it: the same request twice is one change
+    request: str = ""  # the caller's own name for it: the same request twice is one change, on however many clips
+    number: int = field(default=0, compare=False)  # rises with every change of anybody to any clip
 
 
 # The log ------------------------------------------------------------------------------------------------------------
@@ -98,19 +99,26 @@ def settled(mark: Mark) -> Mark:
 def undoable(changes: Sequence[Change]) -> tuple[Change | None, Change | None]:
     """The change that undo takes back next, and the one that redo brings back; None: there is none.
 
-    A decision that repeated what was so already changed nothing: it is in the log, and undo passes it by.
+    A decision that repeated what was so already changed nothing: it is in the log, and undo passes it by. Each has the
+    number of the change that did it last, or took it back.
     """
     done: list[Change] = []
     undone: list[Change] = []
     for change in changes:
         if change.action == "undo":
-            undone.append(done.pop())
+            undone.append(replace(done.pop(), number=change.number))
         elif change.action == "redo":
-            done.append(undone.pop())
+            done.append(replace(undone.pop(), number=change.number))
         elif change.before != change.after:
             done.append(change)
             undone.clear()
     return (done[-1] if done else None), (undone[-1] if undone else None)
+
+
+def is_watched(changes: Sequence[Change]) -> bool:
+    """Whether the reviewer says that all of a clip was watched and nothing is there."""
+    said = next((c.action for c in reversed(changes) if c.action in ("watch", "unwatch")), "")
+    return said == "watch"
 
 
 def check_room(logs: Mapping[str, Sequence[Change]], reviewer: str) -> None:
@@ -221,7 +229,7 @@ class Agreement:
 
 def agreement(marks_a: Iterable[Mark], marks_b: Iterable[Mark]) -> Agreement:
     """Compare two reviewers over the segments both decided, paired by overlap, each with one other at most."""
-    pairs = _paired([m for m in marks_a if m.state != "open"], [m for m in marks_b if m.state != "open"])
+    pairs = paired([m for m in marks_a if m.state != "open"], [m for m in marks_b if m.state != "open"])
     states = [(a.state, b.state) for a, b in pairs]
     yes, no = "confirmed", "dismissed"
     counts = [states.count(both) for both in ((yes, yes), (no, no), (yes, no), (no, yes))]
@@ -238,8 +246,10 @@ def agreement(marks_a: Iterable[Mark], marks_b: Iterable[Mark]) -> Agreement:
     return Agreement(*counts, kappa=float(cohen_kappa_score(*zip(*states, strict=True))))
 
 
-def _paired(marks_a: list[Mark], marks_b: list[Mark]) -> list[tuple[Mark, Mark]]:
-    """Greedy: the longest overlaps first. Of one mark its RIVALS longest are looked at."""
+def paired(marks_a: list[Mark], marks_b: list[Mark]) -> list[tuple[Mark, Mark]]:
+    """Marks of two reviewers that stand for the same event; each is in one pair at most.
+
+    Greedy: the longest overlaps first. Of one mark its RIVALS longest are looked at."""
     others = sorted(marks_b, key=in_time)
     starts, ends = (np.array([getattr(mark, edge) for mark in others], float) for edge in ("start_s", "end_s"))
     reached = np.maximum.accumulate(ends)  # before the first that reaches past a mark's start, none overlaps it

@@ -9,7 +9,7 @@ from typing import Literal, get_args
 
 from app.clips.workspace import Cut, Workspace
 from app.review.edits import add, annotate, decide, merge, move_edges, relabel, remove, split
-from app.review.log import DecisionLog, now_iso, stale
+from app.review.log import DecisionLog, StaleError, now_iso, stale
 from app.review.marks import (
     Action,
     Agreement,
@@ -29,11 +29,14 @@ from app.review.marks import (
     uncovered_misses,
     undoable,
 )
+from app.review.reviewers import Reviewers
 from cmhkf import Analysis, Segment
+from cmhkf.analysis import Curve
 from cmhkf.segments import segment_between, strongest_class
 
 STATES: dict[str, State] = {"confirm": "confirmed", "dismiss": "dismissed", "reopen": "open"}
 DECISIONS = get_args(Decided)
+TRIES = 3  # of a change that another tab overtakes
 
 
 @dataclass(frozen=True)
@@ -55,9 +58,10 @@ class View:
 
     reviewer: str
     analysis_id: str
-    analysis: Analysis
+    analysis: Analysis | Curve
     cut: Cut
     logs: Mapping[str, Sequence[Change]]
+    blind: bool = False  # others' marks are hidden as long as one is open
     changed: tuple[str, ...] = ()  # ids of the marks that the decision touched which led to this view
 
     @property
@@ -94,7 +98,12 @@ class View:
 
     @cached_property
     def others(self) -> dict[str, tuple[list[Mark], Agreement]]:
-        """Other reviewers' marks, and how they agree with these; without those who have none."""
+        """Other reviewers' marks, and how they agree with these; without those who have none.
+
+        Whoever reads blind sees none of them before all is decided.
+        """
+        if self.blind and n_open(self.marks):
+            return {}
         folded = {name: list(fold(log).values()) for name, log in self.logs.items() if name != self.reviewer}
         return {name: (marks, agreement(self.decided.values(), marks)) for name, marks in folded.items() if marks}
 
@@ -121,15 +130,16 @@ class Reviews:
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
-        self.log = DecisionLog(workspace.store)
+        self.log, self.reviewers = DecisionLog(workspace.store), Reviewers(workspace.store)
 
     def view(self, analysis_id: str, cut: Cut, reviewer: str = "") -> View:
         """A clip's review as a reviewer sees it; without a name, as whoever decided last. Raises NotFoundError."""
-        analysis = self._workspace.analysis(analysis_id)
+        analysis = self._workspace.curve(analysis_id)
         sha256 = analysis.clip.sha256
         if not reviewer and (last := self.log.progress_of(sha256)):
             reviewer = last.reviewer
-        return View(reviewer, analysis_id, analysis, cut, self.log.changes(sha256))
+        blind = self.reviewers.of(reviewer).blind
+        return View(reviewer, analysis_id, analysis, cut, self.log.changes(sha256), blind)
 
     def decide(self, view: View, decision: Decision, revision: int, request: str) -> View:
         """Carry a decision out; returns the view after it.
@@ -143,6 +153,62 @@ class Reviews:
         if decision.action not in DECISIONS:
             raise ReviewError(f"there is no decision {decision.action!r}; there are {', '.join(DECISIONS)}")
         return self._change(view, lambda v: (decision.action, _patch(v, decision)), revision, request)
+
+    def decide_many(self, view: View, decisions: Sequence[Decision], request: str) -> tuple[View, dict[str, str]]:
+        """Carry out decisions of one kind on segments of a clip as one change; returns the view after it, and why some
+        were left out, by segment.
+
+        It says nothing of a revision: each decision holds of the segment that it names, whatever was decided on others
+        meanwhile. The same request twice is one change.
+        """
+        for attempt in range(TRIES):
+            if any(change.request == request for change in view.log):
+                return view, {}
+            patch, left_out = dict[str, Mark | None](), dict[str, str]()
+            for decision in decisions:
+                try:
+                    patch |= _patch(view, decision)
+                except ReviewError as error:
+                    left_out[decision.segment] = str(error)
+            if not patch:
+                return view, left_out
+            try:
+                return self._append(view, decisions[0].action, patch, request), left_out
+            except StaleError:
+                if attempt == TRIES - 1:
+                    raise
+                view = replace(view, logs=self.log.changes(view.sha256))
+        raise AssertionError
+
+    def watch(self, view: View, request: str, *, on: bool) -> View:
+        """Say that all of a clip was watched and nothing is there, or take that back. Raises ReviewError."""
+        if view.marks:
+            raise ReviewError("this clip has segments; decide on them instead")
+        return self._append(view, "watch" if on else "unwatch", {}, request)
+
+    def step(self, reviewer: str, action: Literal["undo", "redo"], cut: Cut, request: str) -> tuple[Action, list[View]]:
+        """Take back, or bring back, what a reviewer did last anywhere: on all the clips that it changed.
+
+        Returns what was done then, and the view of each clip now.
+        A clip that was changed since keeps what it has. Raises ReviewError when there is nothing.
+        """
+        last: Change | None = None
+        for sha256, number in self.log.touched(reviewer):
+            if last and last.number > number:
+                break
+            found = undoable(self.log.changes(sha256).get(reviewer, ()))[action == "redo"]
+            if found and (last is None or found.number > last.number):
+                last = found
+        if last is None:
+            raise ReviewError(f"nothing to {action}")
+        views = list[View]()
+        for sha256 in self.log.with_request(reviewer, last.request):
+            key = self._workspace.store.latest(sha256)
+            view = key and self.view(key, cut, reviewer)
+            change = view and undoable(view.log)[action == "redo"]
+            if view and change and change.request == last.request:
+                views.append(self._append(view, action, change.before if action == "undo" else change.after, request))
+        return last.action, views
 
     def undo(self, view: View, revision: int, request: str) -> View:
         """Take back the reviewer's newest change that stands; otherwise as `decide`."""
@@ -158,7 +224,7 @@ class Reviews:
         before = view.decided
         after = {mark.id: bare(mark) for mark in marks if mark.id not in before or bare(before[mark.id]) != bare(mark)}
         if after:
-            self._append(view, "import", after, f"import {len(view.log) + 1}")
+            self._append(view, "import", after, f"import {secrets.token_hex(8)}")  # no other clip has it
         return len(after)
 
     def _change(self, view: View, make: Make, revision: int, request: str) -> View:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from app.review.marks import Mark, ReviewError, materialise
 from cmhkf import Analysis, flag_segments
+from cmhkf.analysis import Curve
 from cmhkf.numbers import short_text
 from cmhkf.segments import strongest_class
 
@@ -36,7 +37,7 @@ def checked_label(label: str, classes: Sequence[str]) -> str:
     return label
 
 
-def admitted(marks: Iterable[Mark], analysis: Analysis) -> list[Mark]:
+def admitted(marks: Iterable[Mark], analysis: Analysis | Curve) -> list[Mark]:
     """The marks of a file as decisions on an analysed clip: what people said of them, and the model's own values, which
     are read from the analysis and never from the file.
 
@@ -50,7 +51,7 @@ def admitted(marks: Iterable[Mark], analysis: Analysis) -> list[Mark]:
 class _Flagged:
     """What the model flags at one threshold or another."""
 
-    def __init__(self, analysis: Analysis) -> None:
+    def __init__(self, analysis: Analysis | Curve) -> None:
         self.words: dict[str, set[str]] = {}
         """What it calls the segment with a peak, by the id that it gives it."""
         self.intervals = set[tuple[int, int] | None]()
@@ -66,7 +67,7 @@ def _interval_ms(mark: Mark) -> tuple[int, int] | None:
     return round(mark.model_start_s * 1000), round(mark.model_end_s * 1000)
 
 
-def _admitted(mark: Mark, analysis: Analysis, flagged: _Flagged) -> Mark:
+def _admitted(mark: Mark, analysis: Analysis | Curve, flagged: _Flagged) -> Mark:
     duration_s, line = analysis.timeline.duration_s, analysis.timeline
     try:
         times = [("starts", mark.start_s), ("ends", mark.end_s), ("peaks", mark.peak_s or 0.0)]

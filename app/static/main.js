@@ -4,6 +4,9 @@ import { makeMap } from './explain/map.js';
 import { makeTruth } from './explain/truth.js';
 import { makeWhy } from './explain/why.js';
 import { makeExport } from './export/export.js';
+import { makeEvents } from './events/events.js';
+import { nameOf, watchKeys } from './events/keys.js';
+import { makeLeft } from './events/left.js';
 import { find } from './lib/dom.js';
 import { fault, watchFaults, wordsOf } from './lib/faults.js';
 import { connect } from './lib/host.js';
@@ -14,7 +17,7 @@ import { bindTabs } from './lib/tabs.js';
 import { watchFiles } from './library/files.js';
 import { makeLibrary } from './library/library.js';
 import { makeQueue } from './library/queue.js';
-import { keepFresh, refresh } from './library/status.js';
+import { keepFresh, refresh, useReviewer } from './library/status.js';
 import { makeTake } from './library/take.js';
 import { makeBar } from './player/bar.js';
 import { makeClipView } from './player/clip_view.js';
@@ -24,6 +27,7 @@ import { makePicture } from './player/picture.js';
 import { makeTransport } from './player/transport.js';
 import { makeTrust } from './player/trust.js';
 import { makeQuality } from './quality/quality.js';
+import { makeLibraryCut } from './review/library_cut.js';
 import { makeLook } from './review/look.js';
 import { makeReview } from './review/review.js';
 import { reset, state, tell } from './state.js';
@@ -49,13 +53,39 @@ function build() {
   makeTrust({ onAnalyse: () => clipView.analyse(), onQuality: makeQuality() });
   makeMinimap(timeline.axis);
   const library = makeLibrary({
-    onOpen: (which) => clipView.open(which),
+    onOpen: (which) => openClip(which),
     onExample: (name) => take.example(name),
     onAnalyse: (entry) => take.analyse(entry),
     onCancel: (entry) => take.cancel(entry),
     onRemoved: (clip, name) => take.removed(clip, name),
   });
-  const clipView = makeClipView({ footage, transport, review, library });
+  const reviewer = () => review.question().reviewer;
+  const clipView = makeClipView({ footage, transport, review, library, events: () => events });
+  let cameFrom = ''; // the view that a clip was opened from
+  let lastClip = null; // as it was opened
+  const openClip = (which, time = null) => {
+    cameFrom = state.view;
+    lastClip = which;
+    return clipView.open(which, time);
+  };
+  const events = makeEvents({
+    reviewer,
+    onOpen: (which, time) => (which ? openClip(which, time) : clipView.showEvents()),
+    onClip: () => (lastClip ? clipView.open(lastClip) : clipView.home()),
+  });
+  const left = makeLeft({ reviewer, onGo: events.left, onOpen: openClip, offers: () => Boolean(state.clip) });
+  const libraryCut = makeLibraryCut({ reviewer, onChoices: events.showChoices });
+  useReviewer(reviewer);
+  watchKeys((event) => {
+    const name = nameOf(event);
+    const isBack =
+      name === 'Escape' && cameFrom === 'events' && state.clip && !find('.rv').classList.contains('rv-drawer');
+    if (isBack) clipView.showEvents();
+    else if (name === 'w' && state.clip) review.watched();
+    else if (name === 'Shift n' || name === 'Shift p') left.next(name === 'Shift p');
+    else return false;
+    return true;
+  });
   const take = makeTake({ clipView, openLibrary: library.open });
   makeQueue({ onCancel: take.cancel });
   watchFiles(take.files);
@@ -81,6 +111,7 @@ function build() {
   async function begin() {
     await review.startReviewer();
     const status = refresh();
+    await libraryCut.load();
     await Promise.all([status, clipView.goToAddress(status)]);
   }
   // The server is there again: what was broken off is requested anew.

@@ -15,6 +15,8 @@ const nothing = () => ({
   clip: null,
   /** @type {string | null} id of its analysis */
   analysis: null,
+  /** @type {'' | 'events'} what is on screen where no clip is */
+  view: '',
   /** @type {any} what that analysis plots; null until it is here */
   curves: null,
   /** @type {Segment | null} the selected segment */
@@ -42,6 +44,10 @@ export const EVENTS = {
   moved: '(time): the playback position',
   filmed: '(frameAt): small frames of the clip are here; frameAt(time, height in px) gives the style of one',
   viewed: '({ from, to, toPx, lanes, width }): the part of the timeline in view, and how it is laid out',
+  decided: '(answer): this reviewer decided something in the clip on screen',
+  reviewer: '(): somebody else reviews',
+  recut: '(): the whole library is cut anew for this reviewer',
+  left: '(answer): how much is left in the whole library',
   panel: '(name): a tab is shown',
   truth: '(spans): ground truth of the clip, [] for none',
   annotated: '(file): an annotation file was brought',

@@ -17,10 +17,10 @@ from app.explain.explain import Explanation, Neighbourhood
 from app.export.marks_file import MarksFile
 from app.library import Listed
 from app.review.looks import Judged
-from app.review.marks import undoable
+from app.review.marks import is_watched, undoable
 from app.review.reviews import View
 from cmhkf import Analysis, Segment
-from cmhkf.analysis import Growing
+from cmhkf.analysis import Curve, Growing
 from cmhkf.media.clip import Clip
 from cmhkf.media.unseen import as_public_rows, as_rows
 from cmhkf.metrics.misses import miss_short
@@ -72,7 +72,9 @@ def growing_json(growing: Growing) -> Json:
     return told | {"final_s": float(ends_s[growing.n_final - 1]) if growing.n_final else 0.0}
 
 
-def segments_json(analysis_id: str | None, analysis: Analysis, threshold: float, segments: list[Segment]) -> Json:
+def segments_json(
+    analysis_id: str | None, analysis: Analysis | Curve, threshold: float, segments: list[Segment]
+) -> Json:
     """Where an analysis is flagged at a threshold, and where nearly."""
     return {
         "analysis_id": analysis_id,
@@ -94,7 +96,7 @@ def listed_json(listed: Listed, left_s: Mapping[str, float | None]) -> Json:
 
     `left_s`: about how many seconds until each job is done.
     """
-    entry, job, glance, review = listed.entry, listed.job, listed.glance, listed.review
+    entry, job, glance = listed.entry, listed.job, listed.glance
     unread = not entry.analysis_id or bool(glance and glance.error)
     ended = job is None or job.state in ("done", "cancelled")
     return entry_json(entry, listed.under_way) | {
@@ -104,7 +106,8 @@ def listed_json(listed: Listed, left_s: Mapping[str, float | None]) -> Json:
         "error": glance.error if glance else "",
         "unseen_s": as_rows(glance.unseen_s) if glance else None,
         "work": plain(job.status) | {"left_s": left_s.get(job.id)} if job and unread and not ended else None,
-        "review": review and {"left": review.n_left, "decided": review.n_decided, "reviewer": review.reviewer},
+        "review": {"left": glance.n_left, "decided": glance.n_decided} if glance and glance.n_decided else None,
+        "watched": bool(glance and glance.watched),
     }
 
 
@@ -129,6 +132,7 @@ def review_json(view: View) -> Json:
             for name, (marks, found) in view.others.items()
         ],
         "changed": plain(view.changed),
+        "watched": is_watched(view.log),
     }
 
 

@@ -18,6 +18,7 @@ from cmhkf.numbers import MOST, number, short_text, shown
 
 LENGTHS = {"text": 10_000_000, "name": 255, "request": 100}  # characters of what is sent to the page's functions
 LENGTH, ITEMS = 4096, 100  # of any other text, and the number of things in a list or an object
+LISTS = {"events": 5000, "except": 5000}  # things in these lists
 
 Json = dict[str, Any]
 log = logging.getLogger(__name__)
@@ -88,8 +89,9 @@ def checked(data: Any) -> Arguments:
         raise ConfigError(f"the request is {shown(data)}; it must be an object of at most {ITEMS} fields")
     for name, value in data.items():
         each = value if isinstance(value, list) else [value]
-        if len(each) > ITEMS or any(isinstance(item, (dict, list)) for item in each):
-            raise ConfigError(f"{name} is {shown(value)}; it must be one value, or a list of at most {ITEMS}")
+        most = LISTS.get(name, ITEMS)
+        if len(each) > most or any(isinstance(item, (dict, list)) for item in each):
+            raise ConfigError(f"{name} is {shown(value)}; it must be one value, or a list of at most {most}")
         for item in each:
             if isinstance(item, str):
                 short_text(item, name, LENGTHS.get(name, LENGTH), error=ConfigError)

@@ -25,6 +25,7 @@ from app.review.rules import reviewer_name
 from app.web import answers
 from app.web.answers import Json, file_url, plain
 from app.web.calls import Arguments, guarded
+from app.web.event_calls import EventCalls, Events
 from app.web.faults import PageFaults
 from app.web.uploads import Uploads, uploaded
 from cmhkf import Analysis, ConfigError
@@ -53,8 +54,11 @@ class Page:
         self.workspace = workspace
         self.uploads, self.truths = Uploads(workspace), TruthStore(workspace.store)
         self.reviews, self.previews = Reviews(workspace), Previews(workspace.store, workspace.scheduler)
-        self.library, self.exports = Library(workspace, self.reviews), Exports(workspace, self.reviews)
-        self.blind = BlindLooks(workspace, self.reviews)
+        self.events, self.blind = Events(workspace, self.reviews), BlindLooks(workspace, self.reviews)
+        self.library, self.exports = (
+            Library(workspace, self.reviews, self.events.index),
+            Exports(workspace, self.reviews),
+        )
         self.explainer, self.maps, self.faults = Explainer(workspace), Maps(workspace), PageFaults()
         self._user = workspace.settings.auth[0] if workspace.settings.auth else ""
 
@@ -85,6 +89,7 @@ class Page:
             "draw_look": self.draw_look,
             "answer_look": self.answer_look,
             "add_look": self.add_look,
+            "watch": self.watch,
             "why": lambda data: answers.why_json(self.explainer.why(*_segment(data))),
             "neighbours": self.neighbours,
             "compare": lambda data: plain(self.explainer.compare(data.text("analysis_id"), data.text("text"))),
@@ -99,7 +104,7 @@ class Page:
             "import_preview": lambda data: answers.marks_file_json(_marks_file(data), self._analysis(data)),
             "import_marks": self.import_marks,
             "page_fault": self.page_fault,
-        }
+        } | EventCalls(self.events, self._reviewer, self.exports.table).handlers()
         handlers["job"] = lambda data: self._timed(self.workspace.scheduler.job(data.text("job")))
         for name in ("map_job", "export_job"):
             handlers[name] = lambda data: _status(self.workspace.scheduler.job(data.text("job")))
@@ -174,13 +179,14 @@ class Page:
         """{clip} -> the clip, a copy of it under way: the browser could not show the frames."""
         return self._clip(data.text("clip"), copy=True)
 
-    def list_clips(self, _: Arguments) -> Json:
-        """Every clip, its work, what was found in it and its review; how long clips are kept.
+    def list_clips(self, data: Arguments) -> Json:
+        """{reviewer} -> every clip, its work, what was found in it and this reviewer's review; how long clips are kept.
 
         `queue` are the analyses under way, in their order. `complete` is false while some clips were not looked
         into yet.
         """
-        listed, under_way = self.library.listed(GLANCE_S), self.workspace.under_way()
+        reviewer = self._reviewer(data) if self._user or data.get("reviewer") else ""
+        listed, under_way = self.library.listed(GLANCE_S, reviewer), self.workspace.under_way()
         left_s = {job.id: seconds for job, seconds in under_way}
         return {
             "library": [answers.listed_json(each, left_s) for each in listed],
@@ -229,7 +235,7 @@ class Page:
     def _view(self, data: Arguments) -> View:
         """{clip, reviewer, analysis_id, threshold, min_length_s, merge_gap_s} -> what is on that reviewer's screen."""
         key, clip = data.text("analysis_id"), self.workspace.store.clip(data.text("clip"))
-        if self.workspace.analysis(key).clip.sha256 != clip.sha256:
+        if self.workspace.curve(key).clip.sha256 != clip.sha256:
             raise ReviewError(f"analysis {key!r} is of another clip; open the clip from the library again")
         return self.reviews.view(key, data.cut, self._reviewer(data))
 
@@ -246,6 +252,11 @@ class Page:
             for name, value in needed.items()
         }
         return answers.review_json(self.reviews.decide(view, Decision(action, **values), *_request_of(data)))
+
+    def watch(self, data: Arguments) -> Json:
+        """What `marks` takes with {on, request} -> what it answers: all of a clip without segments was watched."""
+        view = self._view(data)
+        return answers.review_json(self.reviews.watch(view, data.text("request"), on=bool(data["on"])))
 
     def budget(self, data: Arguments) -> Json:
         """What `marks` takes with {per_hour} -> {threshold, said}: at most so many alarms an hour of normal footage."""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from cmhkf.analysis import Analysis
+from cmhkf.analysis import Analysis, Curve
 from cmhkf.errors import ConfigError
 from cmhkf.files import sha256_of
 from cmhkf.metrics.budget import AlarmBudget, alarm_budget, minute_peaks
@@ -12,7 +12,9 @@ from cmhkf.metrics.panel_file import read_panels
 from cmhkf.presets import checkpoint_path
 
 
-def normal_curve(analysis: Analysis, left_out: Sequence[tuple[float, float]] = ()) -> tuple[np.ndarray, np.ndarray]:
+def normal_curve(
+    analysis: Analysis | Curve, left_out: Sequence[tuple[float, float]] = ()
+) -> tuple[np.ndarray, np.ndarray]:
     """Scores and seconds, [M] each, of the snippets of a clip that share no time with what is left out."""
     line = analysis.timeline
     starts, ends = line.times_s, line.ends_s

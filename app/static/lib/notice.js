@@ -1,6 +1,6 @@
 // The one line that says what came of the last thing done, on either view. A message belongs to something, and goes when
 // that is over: 'decision' to a clip and who reviews it, 'walk' to the selected segment, 'home' to the first page,
-// 'upload' to files on their way, 'connection' to a server that does not answer, 'page' to nothing but the next message.
+// 'events' to their list, 'upload' to files on their way, 'connection' to a server that does not answer, 'page' to nothing but the next message.
 import { button, find } from './dom.js';
 import { wordsOf } from './faults.js';
 
@@ -9,7 +9,7 @@ let owner = '';
 // `act`: [words, function] of a button that offers what to do about it.
 export function show(whose, text, { bad = false, act } = {}) {
   owner = text ? whose : '';
-  for (const line of [find('.rv-ack'), find('.rv-said')]) {
+  for (const line of [find('.rv-ack'), find('.rv-said'), find('.rv-ev-ack')]) {
     line.textContent = line.title = text;
     line.classList.toggle('rv-failed', bad);
     if (act) line.append(' ', button(act[0], 'rv-link', act[1]));

@@ -3,9 +3,13 @@
 import { listen, state, tell } from '../state.js';
 import { element } from './host.js';
 
+// Filters over the events.
+export const EVENT_WORDS = [
+  'ev_sort', 'ev_state', 'ev_label', 'ev_camera', 'ev_least', 'ev_since', 'ev_until', 'ev_by', 'ev_misses', 'ev_words',
+]; // prettier-ignore
 const WORDS = [
   'clip', 'analysis', 't', 'threshold', 'min_length_s', 'merge_gap_s', 'segment', 'seg_class', 'seg_state', 'seg_sort',
-  'words',
+  'words', 'view', 'event', ...EVENT_WORDS,
 ]; // prettier-ignore
 let timer = null;
 
@@ -22,17 +26,17 @@ function writeAddress() {
   clearTimeout(timer);
   const url = new URL(location.href);
   for (const name of WORDS) url.searchParams.delete(name);
-  if (state.clip) {
-    url.searchParams.set('clip', state.clip);
-    if (state.analysis) url.searchParams.set('analysis', state.analysis);
-    tell('address', url.searchParams);
-  }
+  if (state.clip) url.searchParams.set('clip', state.clip);
+  if (state.analysis) url.searchParams.set('analysis', state.analysis);
+  if (state.view) url.searchParams.set('view', state.view);
+  if (state.clip || state.view) tell('address', url.searchParams);
+  if (!state.clip) url.searchParams.delete('t');
   replaceAddress(url);
 }
 
 // Another clip, or none, comes on screen: the place that is left stays in the history as it was left.
-export function turnPage(clip) {
-  if (clip === state.clip) return;
+export function turnPage(clip, view = '') {
+  if (clip === state.clip && view === state.view) return;
   writeAddress();
   history.pushState(history.state, '', location.href);
 }
@@ -43,7 +47,7 @@ export function readAddress() {
   tell('restored', query);
   const time = query.has('t') ? Number(query.get('t')) || 0 : null;
   const [analysis_id, clip] = [query.get('analysis'), query.get('clip')];
-  return { which: analysis_id ? { analysis_id } : clip ? { clip } : null, time };
+  return { which: analysis_id ? { analysis_id } : clip ? { clip } : null, time, view: query.get('view') ?? '' };
 }
 
 export function watchHistory(onBack) {

@@ -9,10 +9,15 @@ import { stateOf } from './sort.js';
 let requested = 0;
 let shown = 0;
 let timer = null;
+let reviewer = () => '';
+
+export function useReviewer(name) {
+  reviewer = name;
+}
 
 export async function refresh() {
   const mine = ++requested;
-  const [model, library] = await Promise.all([request('status'), request('library')]);
+  const [model, library] = await Promise.all([request('status'), request('library', { reviewer: reviewer() })]);
   if (mine < shown) return; // overtaken by a newer one
   shown = mine;
   state.status = { ...model, ...library };

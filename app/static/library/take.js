@@ -30,22 +30,22 @@ export function makeTake({ clipView, openLibrary }) {
   const analyseTaken = ({ clip }) => request('analyse', { clip }).then(refresh);
   const isNotes = (file) => /[.](txt|csv)$/i.test(file.name);
 
-  // What was dropped or chosen. On the first page a single video opens; several, and any that come while a clip is on
-  // screen, are taken in while the user goes on.
+  // What was dropped or chosen. On the first page a single video opens; several, and any that come while a clip
+  // or the events are on screen, are taken in while the user goes on.
   function files(list, leftOut) {
     const notes = list.filter(isNotes);
     const videos = list.filter((file) => !isNotes(file));
     if (notes.length) takeNotes(notes[0]);
     const others = leftOut ? leftOut + (leftOut === 1 ? ' file is' : ' files are') + ' no video and left out.' : '';
     if (!videos.length) return others && notice.show('upload', 'There is no video in this folder. ' + others);
-    if (videos.length > 1 || state.clip) return joinQueue(videos, others);
+    if (videos.length > 1 || state.clip || state.view) return joinQueue(videos, others);
     clipView.home();
     const told = (text) => notice.show('home', text);
     return take(() => uploads.add(videos[0], { onText: told, onLate: analyseTaken }));
   }
 
   function joinQueue(videos, others) {
-    if (!state.clip) openLibrary();
+    if (!state.clip && !state.view) openLibrary();
     const [first] = videos;
     const text = videos.length === 1 ? first.name + ' comes in; the library lists it. '
       : videos.length + ' videos come in one after another; the library lists them. '; // prettier-ignore

@@ -10,10 +10,8 @@ export function lostOf({ unseen_s }) {
   return [' · not all ' + sense, 'not ' + sense + ': ' + unseenReasons(unseen_s)];
 }
 
-function reviewWords({ left, decided, reviewer }) {
-  const by = reviewer ? ' · ' + reviewer : '';
-  return (left ? left + ' of ' + (left + decided) + ' left' : 'all ' + decided + ' reviewed') + by;
-}
+const reviewWords = ({ left, decided }) =>
+  left ? left + ' of ' + (left + decided) + ' left' : 'all ' + decided + ' reviewed';
 
 // [its score or where it stands, a second line, the share done or null].
 export function wordsOfEntry(entry, where) {
@@ -36,6 +34,6 @@ export function wordsOfEntry(entry, where) {
   const [lost] = lostOf(entry);
   const score = (entry.trained ? 'peak ' : 'untrained ') + entry.peak.toFixed(2);
   if (segments === null) return [score, '', null];
-  if (where === 'quiet') return [score, 'no segments' + lost, null];
+  if (where === 'quiet') return [score, (entry.watched ? '✓ watched, nothing here' : 'no segments') + lost, null];
   return [score, (review ? reviewWords(review) : plural(segments, 'segment')) + ' · ' + entry.label + lost, null];
 }

@@ -13,7 +13,7 @@ import { readCurves } from '../timeline/curves.js';
 import { makeGrowing } from './growing.js';
 import { showBusy, showFailure, showStep, showWork } from './work.js';
 
-export function makeClipView({ footage, transport, review, library }) {
+export function makeClipView({ footage, transport, review, library, events }) {
   const root = find('.rv');
   const growing = makeGrowing({ recut: review.recut });
   let length_s = 0; // of the clip on screen, as its file says
@@ -21,11 +21,12 @@ export function makeClipView({ footage, transport, review, library }) {
   function view(name) {
     root.dataset.view = name;
     library.close();
+    return events().show();
   }
 
   // What is on screen goes. Answers with the number of the new visit.
-  function leaveFor(clip) {
-    Object.assign(state, { clip, analysis: null, curves: null, visit: state.visit + 1 });
+  function leaveFor(clip, shown = '') {
+    Object.assign(state, { clip, view: shown, analysis: null, curves: null, visit: state.visit + 1 });
     tell('closed');
     showBusy('Opening');
     select(null);
@@ -125,15 +126,24 @@ export function makeClipView({ footage, transport, review, library }) {
     else home(wordsOf(error));
   }
 
-  function home(message = '', turns = true) {
+  // No clip: the first page, or the events of all clips.
+  function leave(shown, turns) {
     opening += 1;
-    if (turns) turnPage(null);
-    view('home');
-    leaveFor(null);
+    if (turns) turnPage(null, shown);
+    const left = view(shown || 'home');
+    leaveFor(null, shown);
     footage.clear();
+    notice.show('home', '');
+    return left;
+  }
+
+  function home(message = '', turns = true) {
+    leave('', turns);
     notice.show('home', message);
     keepAddress();
   }
+
+  const showEvents = (turns = true) => leave('events', turns).then(keepAddress);
 
   // Asks anew for what is on screen, or for the clip's newest analysis.
   const reopen = (same = true) =>
@@ -141,15 +151,17 @@ export function makeClipView({ footage, transport, review, library }) {
 
   // `status`: what the first page waits for, and a clip does not.
   async function goToAddress(status = null) {
-    const { which, time } = readAddress();
+    const { which, time, view: wanted } = readAddress();
     if (which) return open(which, time, false);
     await status;
-    home('', false);
+    if (wanted === 'events') await showEvents(false);
+    else home('', false);
   }
 
   return {
     open,
     home,
+    showEvents,
     reopen,
     analyse,
     goToAddress,

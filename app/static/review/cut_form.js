@@ -1,4 +1,4 @@
-// The form that says how segments are cut. What is not as usual is marked, for it decides what the list holds.
+// The form that says how segments are cut, in all clips. What is not as usual is marked, for it decides what lists hold.
 import { find } from '../lib/dom.js';
 import { listen, setCut, state, USUAL_CUT } from '../state.js';
 
@@ -6,6 +6,7 @@ export function bindCutForm() {
   const form = find('.rv-cut');
   const reset = form.querySelector('button');
   const inputs = Object.keys(USUAL_CUT).map((name) => form.elements[name]);
+  let begun = false;
   const unusual = (input) => Number(input.value) !== USUAL_CUT[input.name];
 
   function show() {
@@ -32,11 +33,13 @@ export function bindCutForm() {
       for (const [name, usual] of Object.entries(USUAL_CUT))
         if (state.cut[name] !== usual) query.set(name, state.cut[name]);
     },
+    // The address with which the page begins says how its sender cuts. Later the library's cut stays: Back changes no list.
     restored(query) {
-      for (const input of inputs) {
-        input.value = query.get(input.name) ?? USUAL_CUT[input.name];
+      for (const input of begun ? [] : inputs) {
+        input.value = query.get(input.name) ?? state.cut[input.name];
         state.cut[input.name] = Number(input.value);
       }
+      begun = true;
       show();
     },
   });

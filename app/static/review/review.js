@@ -14,6 +14,7 @@ import { makeDecisions } from './decisions.js';
 import { makeReviewer } from './reviewer.js';
 import { makeSegments } from './segments.js';
 import { makeSelection } from './selection.js';
+import { bindWatched } from './watched.js';
 import { whenFinal } from './when_final.js';
 
 export function makeReview({ video, transport, footage }) {
@@ -44,6 +45,10 @@ export function makeReview({ video, transport, footage }) {
   }
 
   bindBudgetForm(question);
+  const watched = bindWatched({
+    question,
+    onTaken: (answer) => take(answer) && refreshSoon(),
+  });
 
   function show(answer) {
     segments.show(answer);
@@ -101,6 +106,7 @@ export function makeReview({ video, transport, footage }) {
   function changeReviewer(become) {
     decisions.afterAll(() => {
       become();
+      tell('reviewer');
       notice.clear('decision');
       showAgreement({});
       cutSoon();
@@ -113,6 +119,7 @@ export function makeReview({ video, transport, footage }) {
     refreshSoon();
     if (requested.clip !== state.clip || requested.analysis_id !== state.analysis) return false;
     take(answer);
+    tell('decided', answer);
     const now = question();
     if (Object.keys(now).some((name) => now[name] !== requested[name])) cutSoon(); // the threshold moved meanwhile
     return true;
@@ -150,6 +157,7 @@ export function makeReview({ video, transport, footage }) {
     },
     learnKeys: decideBar.learn,
     startReviewer: reviewer.start,
+    watched: watched.press,
     cancel() {
       decisions.cancel();
       decideBar.forget();

@@ -1,0 +1,60 @@
+// What is left of the whole library for this reviewer: always in sight, and the way from clip to clip.
+import { find, write } from '../lib/dom.js';
+import { passBy } from '../lib/faults.js';
+import { clock, plural } from '../lib/format.js';
+import { pause } from '../lib/jobs.js';
+import * as notice from '../lib/notice.js';
+import { request } from '../lib/server.js';
+import { listen, state, tell } from '../state.js';
+
+const minutes = (seconds) => (seconds < 60 ? Math.ceil(seconds) + ' s' : Math.round(seconds / 60) + ' min');
+
+export function makeLeft({ reviewer, onGo, onOpen, offers }) {
+  const counter = find('.rv-left');
+  let timer = null;
+
+  function show({ left: { n, left_s, n_marks }, complete, n_done, n_clips_all }) {
+    const words = n ? plural(n, 'event') + ', ' + minutes(left_s) + ' left' : n_marks ? 'nothing left' : '';
+    write(counter, complete ? words : words + ' · counting ' + n_done + ' of ' + n_clips_all);
+    counter.title = n ? clock(left_s, 0) + ' of flagged footage to look at, in all clips (Shift+N: next clip)' : '';
+    counter.hidden = !words;
+  }
+
+  // Now, and again until the whole library is looked into.
+  let asked = 0;
+  async function ask() {
+    const mine = ++asked;
+    while (mine === asked && counter.isConnected) {
+      const answer = await request('left', { reviewer: reviewer() });
+      if (mine !== asked) return;
+      tell('left', answer);
+      if (answer.complete) return;
+      await pause(400);
+    }
+  }
+  const refresh = () => ask().catch(passBy);
+  const soon = () => {
+    clearTimeout(timer);
+    timer = setTimeout(refresh, 150);
+  };
+
+  async function go(back = false) {
+    const answer = await request('next_clip', { reviewer: reviewer(), clip: state.clip ?? '', back });
+    tell('left', answer);
+    if (answer.analysis_id) return onOpen({ analysis_id: answer.analysis_id });
+    const here = answer.left.n ? 'No other clip has anything left.' : 'Nothing is left in the library.';
+    notice.show(state.clip ? 'decision' : 'home', here);
+  }
+  const next = (back) => go(back).catch((error) => notice.fail('page', error));
+
+  // After the last decision of a clip the next is offered.
+  function finished({ marks }) {
+    if (!marks.length || marks.some((mark) => mark.state === 'open') || !offers()) return;
+    const act = ['Next clip (Shift+N)', () => next(false)];
+    setTimeout(() => notice.show('decision', 'All of this clip is decided.', { act })); // after what acknowledges it
+  }
+
+  counter.addEventListener('click', onGo);
+  listen({ left: show, decided: (answer) => { soon(); finished(answer); }, status: soon, reviewer: refresh, recut: refresh }); // prettier-ignore
+  return { next, refresh };
+}

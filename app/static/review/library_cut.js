@@ -1,0 +1,63 @@
+// How the library is cut for this reviewer: one threshold, length and gap for every list, count, filter and export. What is
+// set on a clip holds for all of them as soon as it rests; the server keeps it.
+import { find } from '../lib/dom.js';
+import { passBy } from '../lib/faults.js';
+import { request } from '../lib/server.js';
+import { refresh } from '../library/status.js';
+import { listen, setCut, state, tell, USUAL_CUT } from '../state.js';
+
+const REST_MS = 400;
+const NAMES = { threshold: 'threshold', min_length_s: 'least length (s)', merge_gap_s: 'merge gap (s)' };
+
+export function makeLibraryCut({ reviewer, onChoices }) {
+  let kept = ''; // as the server has it
+  let timer = null;
+  const now = () => JSON.stringify(state.cut);
+
+  async function load() {
+    const choices = await request('choices', { reviewer: reviewer() });
+    kept = JSON.stringify({ ...state.cut, ...choices.cut });
+    onChoices(choices);
+    setCut(choices.cut);
+  }
+
+  async function keep() {
+    if (!kept || now() === kept) return;
+    kept = now();
+    await request('choose', { reviewer: reviewer(), ...state.cut });
+    tell('recut');
+    await refresh();
+  }
+  function keepSoon() {
+    clearTimeout(timer);
+    timer = setTimeout(() => keep().catch(passBy), REST_MS);
+  }
+
+  // Beside the list of events too: what is not as usual decides what it holds.
+  const told = find('.rv-ev-cut');
+  function show() {
+    const words = Object.keys(USUAL_CUT)
+      .filter((name) => state.cut[name] !== USUAL_CUT[name])
+      .map((name) => NAMES[name] + ' ' + state.cut[name]);
+    told.hidden = !words.length;
+    told.firstChild.textContent = 'cut by ' + words.join(', ');
+  }
+  told.querySelector('button').addEventListener('click', () => {
+    find('.rv-ev-wish input').focus(); // the button goes
+    setCut(USUAL_CUT);
+  });
+  function cutting() {
+    show();
+    keepSoon();
+  }
+
+  listen({
+    cutting,
+    restored: cutting, // an address may say another
+    reviewer() {
+      kept = '';
+      load().then(refresh).catch(passBy);
+    },
+  });
+  return { load };
+}

@@ -1,0 +1,208 @@
+"""The events of the whole library in Chromium: walked, decided, undone, and found again, by keys alone."""
+
+from dataclasses import replace
+
+import pytest
+from browser import Watched, press, serving
+from fakes import FakeAnalyzer, made_up, make_video
+
+from app.clips.store import Store
+from app.review.log import DecisionLog
+from app.review.marks import fold
+from app.settings import Settings
+from cmhkf.media.clip import probe
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+MANY = 60
+CURRENT = ".rv-ev-card[aria-current]"
+KEY = f"document.querySelector('{CURRENT}')?.key ?? ''"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """Sixty clips of four seconds, each with an event at 20 % and one at 70 %, analysed already."""
+    home = tmp_path_factory.mktemp("home")
+    store = Store(home, Settings(home=home).store_url)
+    source = make_video(home / "in.mp4", seconds=6, sound=False)
+    probed, content, copy = probe(source), source.read_bytes(), home / "copy.mp4"
+    for i in range(MANY):
+        copy.write_bytes(content + b"\0\0\0\x0cfree" + i.to_bytes(4, "big"))  # a box that players skip
+        clip = replace(probed, path=str(copy), sha256=f"{i:08x}" * 8)
+        clip = store.add_clip(clip, f"gate {i % 3} 2026-11-{1 + i % 28:02d} 22-{i:02d}-00.mp4", move=False)
+        bumps = ((1 + i % 6, 0.2, 0.1, 0.6 + i / 200), (5, 0.7, 0.1, 0.97 - i / 300))
+        store.save(made_up(clip, FakeAnalyzer(trained=True), bumps))
+    for file in (source, copy):
+        file.unlink()
+    yield from serving(home)
+
+
+@pytest.fixture
+def events(browser, server, request):
+    """Opens the events as a reviewer named after the test."""
+    pages = []
+
+    def open_page(name=request.node.name[5:35], more=""):
+        watched = Watched(browser, server)
+        watched.add_init_script(f"localStorage.setItem('cmhkf-reviewer', {name!r})")
+        watched.goto(server.url + "?view=events" + more)
+        watched.wait_for_selector(CURRENT)
+        pages.append(watched)
+        return watched
+
+    yield open_page
+    for watched in pages:
+        watched.end()
+
+
+def said(page, words):
+    page.wait_for_function("w => document.querySelector('.rv-ev-ack').textContent.includes(w)", arg=words)
+
+
+def left(page, words):
+    page.wait_for_function("w => document.querySelector('.rv-left').textContent.startsWith(w)", arg=words)
+
+
+def logs(server, reviewer):
+    """Every clip's changes by a reviewer."""
+    log = DecisionLog(Store(server.home, Settings(home=server.home).store_url))
+    return {sha256: log.changes(sha256)[reviewer] for sha256, _ in log.touched(reviewer)}
+
+
+def on_card(page, key):
+    page.wait_for_function(f"k => {KEY} === k", arg=key)
+
+
+def test_sixty_clips_are_cleared_by_keys_alone_each_event_once(events, server):
+    """Confirm, dismiss and relabel in turn; in the middle undo, a look into a clip and back, and a reload."""
+    page = events("Ann", "&ev_state=open&ev_sort=time")
+    left(page, "120 events")
+    for i in range(2 * MANY):
+        before = page.evaluate(KEY)
+        if i == 30:
+            page.reload()
+            on_card(page, before)
+        if i == 50:
+            page.keyboard.press("Enter")
+            page.wait_for_selector(".rv[data-view=clip] .rv-flagged tr[aria-current]")
+            assert f"segment={before.split('/')[1]}" in page.url or page.wait_for_url("**segment=*") is None
+            page.keyboard.press("Escape")
+            on_card(page, before)
+        page.keyboard.press("x" if i % 3 else "c")
+        if i == 70:
+            said(page, "Dismissed")
+            page.keyboard.press("u")
+            said(page, "Undid")
+            on_card(page, before)
+            page.keyboard.press("x")
+        if i < 2 * MANY - 1:
+            page.wait_for_function(f"k => {KEY} !== k", arg=before)
+    said(page, "Nothing is left in the library.")
+    left(page, "nothing left")
+    marks = [mark for changes in logs(server, "Ann").values() for mark in fold(changes).values()]
+    assert (len(marks), {mark.state for mark in marks}) == (2 * MANY, {"confirmed", "dismissed"})
+    assert sum(mark.state == "confirmed" for mark in marks) == MANY * 2 // 3
+    decided = [c for changes in logs(server, "Ann").values() for c in changes if c.action in ("confirm", "dismiss")]
+    assert len(decided) == 2 * MANY + 1  # one of them was taken back and decided anew
+    page.click(".rv-reviewer input")
+    page.fill(".rv-reviewer input", "Ben")
+    page.keyboard.press("Enter")
+    left(page, "120 events")  # a second reader has a queue of his own
+
+
+def test_many_at_once_are_one_step(events, server):
+    page = events()
+    press(page, "Shift+ArrowRight", "Shift+ArrowRight", "Shift+ArrowRight")
+    page.wait_for_selector(".rv-ev-bulk b:has-text('4 events selected')")
+    page.keyboard.press("c")
+    said(page, "Confirmed 4 events")
+    left(page, "116 events")
+    page.keyboard.press("Control+a")
+    page.wait_for_selector(".rv-ev-bulk b:has-text('120 events selected')")
+    page.keyboard.press("x")
+    said(page, "Dismissed 120 events")
+    left(page, "nothing left")
+    page.keyboard.press("u")
+    said(page, "Undid: dismiss of 120 events")
+    left(page, "116 events")
+    page.keyboard.press("u")
+    left(page, "120 events")
+    page.keyboard.press("Shift+U")
+    left(page, "116 events")
+
+
+def test_the_filter_is_in_the_address_and_back_leads_from_the_clip_to_the_card(events):
+    page = events()
+    page.select_option(".rv-ev-wish [name=sort]", "score")
+    page.click(".rv-ev-wish summary")
+    page.select_option(".rv-ev-wish [name=camera]", "gate 1")
+    page.wait_for_url("**ev_camera=gate+1**")
+    page.wait_for_selector(".rv-ev-count:has-text('40 events')")
+    page.focus(CURRENT)
+    press(page, "ArrowRight", "ArrowRight")
+    page.wait_for_selector(f"{CURRENT}[data-index='2']")
+    key = page.evaluate(KEY)
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".rv[data-view=clip] .rv-flagged tr[aria-current]")
+    page.go_back()
+    on_card(page, key)
+    assert "gate 1" in page.inner_text(CURRENT)
+    page.go_forward()
+    page.wait_for_selector(".rv[data-view=clip]")
+    page.go_back()
+    page.reload()
+    on_card(page, key)
+    page.wait_for_selector(".rv-ev-count:has-text('40 events')")
+    page.click(".rv-ev-keep")
+    page.fill(".rv-ev-naming input", "gate one")
+    page.keyboard.press("Enter")
+    page.wait_for_function("document.querySelector('.rv-ev-wish [name=saved]').value === 'gate one'")
+    page.click(".rv-ev-clear")
+    page.wait_for_selector(".rv-ev-count:has-text('120 events')")
+    page.select_option(".rv-ev-wish [name=saved]", "gate one")
+    page.wait_for_selector(".rv-ev-count:has-text('40 events')")
+
+
+def test_one_cut_for_all_and_from_clip_to_clip_by_key(events):
+    page = events()
+    page.click(".rv-shelf .rv-entry >> nth=0")
+    page.wait_result()
+    page.fill(".rv-cut [name=threshold]", "0.9")
+    page.wait_for_function("!document.querySelector('.rv-left').textContent.startsWith('120 ')")
+    counted = page.inner_text(".rv-left").split(",")[0]
+    page.click(".rv-views [data-go=events]")
+    page.wait_for_function(
+        "n => document.querySelector('.rv-ev-count').textContent.startsWith(n)", arg=counted.split(",")[0]
+    )
+    page.keyboard.press("Shift+N")
+    page.wait_for_selector(".rv[data-view=clip]")
+    first = page.inner_text(".rv-title")
+    page.wait_result()
+    page.keyboard.press("Shift+N")
+    page.wait_for_function("t => document.querySelector('.rv-title').textContent !== t", arg=first)
+    page.wait_result()
+    page.keyboard.press("Shift+P")
+    page.wait_for_function("t => document.querySelector('.rv-title').textContent === t", arg=first)
+    page.wait_result()
+    press(page, "n", "c")
+    page.wait_for_selector(".rv-ack:has-text('All of this clip is decided.')")
+    page.click(".rv-ack button")
+    page.wait_for_function("t => document.querySelector('.rv-title').textContent !== t", arg=first)
+    page.click(".rv-cut button")
+    left(page, "119 events")
+
+
+def test_a_card_shows_frames_and_plays_them(events):
+    page = events()
+    page.wait_for_selector(f"{CURRENT} .rv-ev-window img")
+    moved = "document.querySelector('.rv-ev-card[aria-current] img').style.transform"
+    before = page.evaluate(moved)
+    page.wait_for_function(f"t => {moved} !== t", arg=before)
+
+
+def test_a_video_dropped_on_the_events_comes_in_quietly(events, tmp_path):
+    page = events()
+    page.upload(make_video(tmp_path / "late.mp4", seconds=5))
+    said(page, "late.mp4")
+    page.wait_for_selector(".rv-is-todo:has-text('late.mp4')")
+    assert page.get_attribute(".rv", "data-view") == "events"
