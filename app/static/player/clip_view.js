@@ -13,6 +13,17 @@ import { readCurves } from '../timeline/curves.js';
 import { makeGrowing } from './growing.js';
 import { showBusy, showFailure, showStep, showWork } from './work.js';
 
+async function showCurves(facts, visit) {
+  const missing = 'The curves of this analysis are not there; analyse the clip again';
+  const file = await fetchFile(facts.curves_url, missing);
+  const curves = readCurves(await file.arrayBuffer());
+  if (state.visit !== visit) return;
+  curves.unseen = facts.unseen_s ?? [];
+  curves.shown_s = unseenFacts(facts).total_s;
+  state.curves = curves;
+  tell('opened', facts, curves);
+}
+
 export function makeClipView({ footage, transport, review, library, events }) {
   const root = find('.rv');
   const growing = makeGrowing({ recut: review.recut });
@@ -43,17 +54,6 @@ export function makeClipView({ footage, transport, review, library, events }) {
     tell('analysed', facts);
     const opened = showCurves(facts, visit);
     await Promise.all([opened, review.requestReview(opened)]);
-  }
-
-  async function showCurves(facts, visit) {
-    const missing = 'The curves of this analysis are not there; analyse the clip again';
-    const file = await fetchFile(facts.curves_url, missing);
-    const curves = readCurves(await file.arrayBuffer());
-    if (state.visit !== visit) return;
-    curves.unseen = facts.unseen_s ?? [];
-    curves.shown_s = unseenFacts(facts).total_s;
-    state.curves = curves;
-    tell('opened', facts, curves);
   }
 
   async function analyse() {

@@ -17,6 +17,8 @@ import { makeSelection } from './selection.js';
 import { bindWatched } from './watched.js';
 import { whenFinal } from './when_final.js';
 
+const strongestOf = (marks) => marks.filter((s) => s.peak_s !== null).sort((a, b) => b.score - a.score)[0];
+
 export function makeReview({ video, transport, footage }) {
   const { choose, hold, go, walk, seek } = makeSelection({
     segments: () => segments,
@@ -144,11 +146,7 @@ export function makeReview({ video, transport, footage }) {
     requestReview,
     recut: cutSoon,
     isShown: segments.isShown,
-    strongest: () =>
-      segments
-        .all()
-        .filter((s) => s.peak_s !== null)
-        .sort((a, b) => b.score - a.score)[0],
+    strongest: () => strongestOf(segments.all()),
     begins: (anywhere) => {
       resuming = anywhere && !wanted;
     },
