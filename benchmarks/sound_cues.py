@@ -19,6 +19,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import av
+import av.error
 import numpy as np
 
 from cmhkf.encoders.demo.audio import DemoAudioEncoder, load_audio, sound_cues
@@ -74,7 +75,7 @@ def listened(folders: Iterable[Path]) -> Iterator[tuple[str, Heard]]:
     for file in sorted(file for folder in folders for file in folder.glob("*/*") if file.is_file()):
         try:
             yield file.parent.name, hear(encoder, cues, file)
-        except (OSError, ValueError, av.FFmpegError) as error:
+        except (OSError, ValueError, av.error.FFmpegError) as error:
             print(f"left out: {file}: {error}", file=sys.stderr)
 
 

@@ -24,9 +24,9 @@ def named(name: str) -> Named:
     """Read a file name; nothing is guessed where it holds no date."""
     stem = Path(name).stem
     for found in STAMP.finditer(stem):
-        year, _, *rest = found.groups(default="0")
+        year, _, month, day, hour, minute, second = found.groups(default="0")
         try:
-            begun = datetime(int(year), *map(int, rest))
+            begun = datetime(int(year), int(month), int(day), int(hour), int(minute), int(second))
         except ValueError:
             continue
         before, after = (part.strip(BETWEEN) for part in (stem[: found.start()], stem[found.end() :]))

@@ -166,9 +166,9 @@ def _from_json(name: str, text: str) -> MarksFile:
             raise MarksFileError(f"{name}, marks[{i}]: it must be an object")
         marks.append(_mark(row, f"{name}, marks[{i}]"))
     said = [(clip.get(key, ""), f"{name}: clip.{key}") for key in ("name", "sha256")]
-    told = (short_text(text, what, TEXT_LENGTH, error=MarksFileError) for text, what in said)
+    clip_name, sha256 = (short_text(text, what, TEXT_LENGTH, error=MarksFileError) for text, what in said)
     try:
-        return MarksFile(marks, *told, read_looks(content.get("blind_looks", [])))
+        return MarksFile(marks, clip_name, sha256, read_looks(content.get("blind_looks", [])))
     except DataError as error:
         raise MarksFileError(f"{name}, {error}") from None
 
@@ -185,7 +185,8 @@ def _from_csv(name: str, text: str) -> MarksFile:
         clips.add((row["clip"], row["clip_sha256"]))
         if len(clips) > 1:
             raise MarksFileError(f"{where}: clip_sha256 differs from the line before; import one clip at a time")
-    return MarksFile(marks, *(clips.pop() if clips else ("", "")))
+    clip_name, sha256 = clips.pop() if clips else ("", "")
+    return MarksFile(marks, clip_name, sha256)
 
 
 def _csv_rows(name: str, text: str) -> Iterator[tuple[int, dict[str, str]]]:

@@ -121,9 +121,14 @@ def _look(row: LookRow) -> Look:
     return look_of(json.loads(row.content), row.id, row.reviewer, _iso(row.drawn), row.clip_sha256)
 
 
+def _part(content: Mapping[str, Any]) -> Part:
+    told: dict[str, Any] = {**content, "free_s": tuple((a, b) for a, b in content["free_s"])}
+    return Part(**told)
+
+
 def look_of(content: Mapping[str, Any], key: str, reviewer: str, drawn: str, clip: str) -> Look:
     """A look from plain values, as `asdict` gives them."""
-    parts = tuple(Part(**{**part, "free_s": tuple((a, b) for a, b in part["free_s"])}) for part in content["parts"])
+    parts = tuple(map(_part, content["parts"]))
     windows = {int(place): Window(**window) for place, window in content["windows"].items()}
     facts = {name: content[name] for name in ("model_id", "window_s", "seed")}
     return Look(key, reviewer, drawn, clip, cut=Cut(**content["cut"]), parts=parts, windows=windows, **facts)

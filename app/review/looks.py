@@ -16,7 +16,7 @@ import numpy as np
 
 from app.clips.workspace import Cut
 from app.review.marks import Mark, ReviewError
-from cmhkf import Analysis
+from cmhkf.analysis import Analysis, Curve
 from cmhkf.metrics.misses import MissEstimate, Tally, miss_estimate, miss_text
 from cmhkf.segments import runs
 
@@ -168,7 +168,7 @@ def _cut_words(cut: Cut) -> str:
     return f"segments from {cut.min_length_s:g} s, gaps to {cut.merge_gap_s:g} s"
 
 
-def free_part(analysis: Analysis, analysis_id: str, cut: Cut, marks: Iterable[Mark]) -> Part:
+def free_part(analysis: Analysis | Curve, analysis_id: str, cut: Cut, marks: Iterable[Mark]) -> Part:
     """The footage that is neither flagged nor decided, and how much of the rest is not drawn from.
 
     Left out is what the model could not see, what reaches the threshold and is too short for a segment, and stretches
