@@ -280,7 +280,7 @@ def test_an_exported_file_is_shown_then_taken_in(made, handlers):
     assert seen["states"] == {"confirmed": 2, "dismissed": 1, "open": 1}
     other = text.replace(workspace.analysis(key).clip.sha256, "ff" * 32)
     assert not handlers["import_preview"](ask | {"text": other})["same_clip"]
-    assert handlers["import_marks"](ask) == {"n": 4}
+    assert handlers["import_marks"](ask) == {"n": 4, "looks": 0}
     wanted = [m if m.id != "h" else replace(m, label="riot") for m in exports.reviewed(key, CUT).marks]
     view, taken = exports._reviews.taken
     assert (view.analysis_id, view.cut, view.reviewer, taken) == (key, Cut(0.4), "carl", wanted)

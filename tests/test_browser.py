@@ -34,6 +34,7 @@ def test_upload_shows_progress_then_the_timeline(watched, clips):
     assert "untrained score" in watched.inner_text(".rv-gutter")
     assert "Untrained peak" in watched.inner_text(".rv-table thead")
     assert "video-text saliency" in watched.inner_text(".rv-gutter")
+    watched.click('.rv-fold[data-lane="classes"]')
     assert "car accident" in watched.inner_text(".rv-gutter")
 
 
