@@ -23,7 +23,7 @@ PLOTLY_JS = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 # In the order of the cascade
 STYLES = ("theme", "library/home", "library/library", "player/clip", "timeline/timeline", "timeline/previews")
 STYLES += ("review/review", "review/segment_filter", "explain/why", "explain/classes", "explain/map")
-STYLES += ("export/export", "quality/quality", "events/events", "narrow")
+STYLES += ("export/export", "quality/quality", "narrow", "events/events")
 
 
 def build_ui(page: Page) -> gr.Blocks:
