@@ -25,8 +25,9 @@ def named(name: str) -> Named:
     stem = Path(name).stem
     for found in STAMP.finditer(stem):
         year, _, *rest = found.groups(default="0")
+        month, day, hour, minute, second = map(int, rest)
         try:
-            begun = datetime(int(year), *map(int, rest))
+            begun = datetime(int(year), month, day, hour, minute, second)
         except ValueError:
             continue
         before, after = (part.strip(BETWEEN) for part in (stem[: found.start()], stem[found.end() :]))

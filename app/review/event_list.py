@@ -13,7 +13,7 @@ from app.clips.store import ClipRow, Store
 from app.review.events import ORDERS, PLACE, Around, CountsRow, EventRow, OtherRow, Ready
 from app.review.marks import ReviewError
 
-STATES = {"open": ("open",), "confirmed": ("confirmed",), "dismissed": ("dismissed",)}
+STATES: dict[str, tuple[str, ...]] = {"open": ("open",), "confirmed": ("confirmed",), "dismissed": ("dismissed",)}
 STATES["decided"] = STATES["confirmed"] + STATES["dismissed"]
 MISSES = ("", "with", "only")
 SORTS = ("unseen", *ORDERS)
@@ -246,7 +246,7 @@ def _fits(view: Ready, wish: Wish, as_of: str) -> ColumnElement[bool]:
         same = [OtherRow.view_id == view.id, OtherRow.analysis_id == EventRow.analysis_id]
         same += [OtherRow.mark == EventRow.mark, OtherRow.reviewer == wish.by, _heard(view)]
         lasting.append(exists(select(OtherRow.mark).where(*same)))
-    passing = []  # until it is decided
+    passing = list[ColumnElement[bool]]()  # until it is decided
     if wish.misses != "with":
         passing.append(EventRow.near_miss == (wish.misses == "only"))
     if wish.state:

@@ -15,7 +15,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Index, Row, Select, and_, delete, func, insert, or_, select
+from sqlalchemy import Index, Row, and_, delete, func, insert, or_, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from app.clips.names import named
@@ -252,7 +252,7 @@ class _Made:
     others: list[dict[str, Any]]
 
 
-def _outdated(view_id: int) -> Select[Any]:
+def _outdated(view_id: int) -> Any:
     """The analyses whose rows are not there, or tell of an earlier state of things."""
     last = select(AnalysisRow.clip_sha256, func.max(AnalysisRow.created).label("created")).group_by(
         AnalysisRow.clip_sha256

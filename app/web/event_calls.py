@@ -173,5 +173,5 @@ def _keys(data: Arguments, name: str = "events") -> list[str]:
 
 def _wish(data: Arguments) -> Wish:
     """What a list is to hold. Raises ReviewError, ConfigError."""
-    words = {name: str(data[name]) for name in WORDS if data.get(name)}
+    words: dict[str, Any] = {name: str(data[name]) for name in WORDS if data.get(name)}
     return replace(Wish(**words), least=data.number("least", most=1) if data.get("least") else 0.0)
