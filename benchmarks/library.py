@@ -45,7 +45,13 @@ def made_up(clip: Clip, n_events: int, rng: np.random.Generator) -> Analysis:
         low, high = (0.36, 0.49) if i % 3 == 2 else (0.5, 1.0)
         scores[place : place + rng.integers(3, 9)] = rng.uniform(low, high)
     line, n = Timeline(N_SNIPPETS, N_SNIPPETS * 2 / 3), N_SNIPPETS
-    facts = {"clip": clip, "timeline": line, "classes": XD_CLASSES, "model_id": "made up", "recipe_hash": "0" * 16}
+    facts: dict[str, Any] = {
+        "clip": clip,
+        "timeline": line,
+        "classes": XD_CLASSES,
+        "model_id": "made up",
+        "recipe_hash": "0" * 16,
+    }
     facts |= {"encoders": "none", "trained": True, "score_source": "made up", "modalities": "V", "device": "cpu"}
     flat: dict[str, Any] = {name: np.ones(n, np.float32) for name in ("saliency", "windowed_saliency")}
     flat |= {name: np.zeros((n, 1), np.float32) for name in ("clip_embeddings", "fused_embeddings")}

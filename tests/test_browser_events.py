@@ -46,6 +46,7 @@ def events(browser, server, request):
         watched = Watched(browser, server)
         watched.add_init_script(f"localStorage.setItem('cmhkf-reviewer', {name!r})")
         watched.goto(server.url + "?view=events" + more)
+        watched.wait_for_selector(".rv-ev-count:has-text(' events')")  # all clips are looked into
         watched.wait_for_selector(CURRENT)
         pages.append(watched)
         return watched
@@ -80,6 +81,7 @@ def test_sixty_clips_are_cleared_by_keys_alone_each_event_once(events, server):
     for i in range(2 * MANY):
         before = page.evaluate(KEY)
         if i == 30:
+            left(page, "90 events")
             page.reload()
             on_card(page, before)
         if i == 50:

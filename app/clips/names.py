@@ -24,9 +24,10 @@ def named(name: str) -> Named:
     """Read a file name; nothing is guessed where it holds no date."""
     stem = Path(name).stem
     for found in STAMP.finditer(stem):
-        year, _, month, day, hour, minute, second = found.groups(default="0")
+        year, _, *rest = found.groups(default="0")
+        month, day, hour, minute, second = map(int, rest)
         try:
-            begun = datetime(int(year), int(month), int(day), int(hour), int(minute), int(second))
+            begun = datetime(int(year), month, day, hour, minute, second)
         except ValueError:
             continue
         before, after = (part.strip(BETWEEN) for part in (stem[: found.start()], stem[found.end() :]))

@@ -24,7 +24,7 @@ PLOTLY_JS = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 # In the order of the cascade
 STYLES = ("theme", "library/home", "library/library", "player/clip", "player/picture", "timeline/timeline")
 STYLES += ("timeline/previews", "review/review", "review/segment_filter", "review/look", "explain/why")
-STYLES += ("explain/classes", "explain/map", "export/export", "quality/quality", "events/events", "narrow")
+STYLES += ("explain/classes", "explain/map", "export/export", "quality/quality", "narrow", "events/events")
 
 
 def build_ui(page: Page) -> gr.Blocks:

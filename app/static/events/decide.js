@@ -1,5 +1,6 @@
 // Decisions on the card that has the focus, or on all that are selected. Each is one step that undo takes back.
 import { plural } from '../lib/format.js';
+import { element } from '../lib/host.js';
 import * as notice from '../lib/notice.js';
 import { request } from '../lib/server.js';
 import { refreshSoon } from '../library/status.js';
@@ -18,6 +19,12 @@ export function makeDecide({ reviewer, list, pages, grid, chosen, movesOn, onOut
     onOutdated();
   });
 
+  // What is on its way would be lost with the page.
+  const mine = element;
+  window.addEventListener('beforeunload', (event) => {
+    if (mine.isConnected && pending.size) event.preventDefault();
+  });
+
   function say(words, answer) {
     const rest = answer.left_out ? ' · ' + plural(answer.left_out, 'event') + ' left out: ' + answer.reason : '';
     notice.show('events', words + rest + ' · ' + answer.left.n + ' left', {
@@ -27,7 +34,6 @@ export function makeDecide({ reviewer, list, pages, grid, chosen, movesOn, onOut
 
   async function took(answer, words) {
     pages.replace(answer.events);
-    pending.clear();
     tell('left', answer);
     refreshSoon();
     say(words, answer);
@@ -48,6 +54,7 @@ export function makeDecide({ reviewer, list, pages, grid, chosen, movesOn, onOut
     turns.add(async () => {
       const asked = { ...which, reviewer: reviewer(), action, request: token(), ...more };
       const answer = await request('decide_events', asked);
+      if (!many) pending.delete(event.key);
       await took(answer, what + ' ' + (many ? plural(answer.n, 'event') : said));
     });
     if (!many && ['confirm', 'dismiss'].includes(action) && movesOn()) moveOn();

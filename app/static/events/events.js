@@ -23,9 +23,9 @@ export function makeEvents({ reviewer, onOpen, onClip }) {
   let following = 0;
   let fresh = true; // no list was opened yet that one may come back to
 
-  const list = () => ({ ...wish.values() });
+  const list = () => wish.values();
   const question = () => ({ reviewer: reviewer(), ...list() });
-  const pages = makePages({ question, onNews });
+  const pages = makePages({ question, onNews: (answer) => showCount(answer.total, answer) });
   const chosen = makeChosen({ pages, onChange: showChosen });
   const grid = makeGrid({
     pages,
@@ -56,7 +56,7 @@ export function makeEvents({ reviewer, onOpen, onClip }) {
   const wish = makeWish({ reviewer, onChange: () => open(), onBlind: () => open(wanted) });
   const isShown = () => state.view === 'events';
 
-  function onNews({ total, complete, n_done, n_clips_all }) {
+  function showCount(total, { complete, n_done, n_clips_all }) {
     count.textContent = complete
       ? plural(total, 'event')
       : total + ' so far; ' + n_done + ' of ' + n_clips_all + ' clips looked into';
@@ -66,7 +66,7 @@ export function makeEvents({ reviewer, onOpen, onClip }) {
   // The list anew; at the card that is named, or at the top.
   async function open(key = '', again = false) {
     outdated = false;
-    chosen.clear();
+    if (!again) chosen.clear();
     const mine = ++following;
     try {
       const answer = await pages.open(key, again);
@@ -88,15 +88,17 @@ export function makeEvents({ reviewer, onOpen, onClip }) {
     decide.offer(choices.classes);
   }
 
-  // As long as the library is being looked into, the list goes on growing.
+  // While the library is looked into the list stays as it is, so that nobody decides on what has just moved; then it is
+  // opened once more.
   async function grow(mine, answer) {
-    while (mine === following && isShown() && !answer.complete) {
+    if (answer.complete) return;
+    while (!answer.complete) {
       await pause(300);
-      answer = await pages.open(wanted, true);
-      if (!answer) return;
-      grid.redraw();
-      if (answer.complete) offer().catch(passBy);
+      if (mine !== following || !isShown()) return;
+      answer = await request('left', { reviewer: reviewer() });
+      showCount(pages.total(), answer);
     }
+    if (mine === following && isShown()) await open(wanted, true);
   }
 
   function showChosen() {
@@ -117,15 +119,13 @@ export function makeEvents({ reviewer, onOpen, onClip }) {
     actions: { note: bar.writeNote, label: decide.byNumber },
   });
 
-  for (const tab of element.querySelectorAll('.rv-views button'))
-    tab.addEventListener('click', () => (tab.dataset.go === 'events' ? onOpen(null) : onClip()));
+  const tabs = [...element.querySelectorAll('.rv-views button')];
+  for (const tab of tabs) tab.addEventListener('click', () => (tab.dataset.go === 'events' ? onOpen(null) : onClip()));
 
   listen({
     recut: () => (isShown() ? open(wanted) : (outdated = true)),
     reviewer: () => (isShown() ? open(wanted) : (outdated = true)),
-    decided: () => {
-      outdated = true;
-    },
+    decided: () => (outdated = true),
     status({ library }) {
       const now = library.filter((entry) => entry.analysis_id).length;
       if (now !== seen && isShown() && seen >= 0) open(wanted, true);
@@ -146,8 +146,7 @@ export function makeEvents({ reviewer, onOpen, onClip }) {
     showChoices: wish.showChoices,
     // The view comes on screen: at the card that was left, in the list as it was.
     async show() {
-      for (const tab of element.querySelectorAll('.rv-views button'))
-        tab.setAttribute('aria-pressed', String((tab.dataset.go === 'events') === isShown()));
+      for (const tab of tabs) tab.ariaPressed = String((tab.dataset.go === 'events') === isShown());
       if (!isShown()) return notice.clear('events');
       if (outdated || !pages.total()) await open(wanted, Boolean(pages.asOf()) && !fresh);
       else {

@@ -1,0 +1,48 @@
+"""What file names tell of a camera and of the time, and what they do not; and which frames stand on a strip."""
+
+from datetime import datetime
+
+import pytest
+from fakes import make_video, until
+
+from app.clips.names import Named, named
+from app.clips.strips import FRAMES, Strips, Wanted, frame_times_of, peak_frame
+from cmhkf.media.clip import probe
+
+
+@pytest.mark.parametrize(
+    ("name", "camera", "begun"),
+    [
+        ("gate 2 2026-11-29 22-05-10.mp4", "gate 2", datetime(2026, 11, 29, 22, 5, 10)),
+        ("cam07_20261129_2205.mkv", "cam07", datetime(2026, 11, 29, 22, 5)),
+        ("2026-11-29T22-05-10_yard.mp4", "yard", datetime(2026, 11, 29, 22, 5, 10)),
+        ("lobby 2026.11.29.mp4", "lobby", datetime(2026, 11, 29)),
+        ("20261129.mp4", "", datetime(2026, 11, 29)),
+    ],
+)
+def test_a_date_and_what_stands_before_it(name, camera, begun):
+    assert named(name) == Named(camera, begun)
+
+
+@pytest.mark.parametrize("name", ["Fighting003_x264.mp4", "take 2026-13-41.mp4", "1234567890123.mp4", "clip.mp4"])
+def test_nothing_is_guessed(name):
+    assert named(name) == Named()
+
+
+def test_a_strip_holds_even_frames_and_the_peak():
+    wanted = Wanted("ab" * 32, 10.0, 18.0, 15.2)
+    times = frame_times_of(wanted)
+    assert times == sorted(times)
+    assert (len(times), times[0], times[peak_frame(wanted)]) == (FRAMES, 10.5, 15.2)
+    assert peak_frame(Wanted("ab" * 32, 10.0, 18.0, None)) == FRAMES // 2
+
+
+def test_strips_are_made_in_the_background_and_what_fails_says_why(workspace, tmp_path):
+    clip = workspace.add(probe(make_video(tmp_path / "door.mp4", seconds=4)), "door.mp4", move=False)
+    strips = Strips(workspace.store, workspace.scheduler)
+    good, gone = Wanted(clip.sha256, 0.5, 2.5, 1.0), Wanted("ee" * 32, 0.5, 2.5, None)
+    until(lambda: all(path or why for path, why in strips.of([good, gone])))
+    (path, _), (_, why) = strips.of([good, gone])
+    assert path.name.startswith(clip.sha256)
+    assert path.read_bytes().startswith(b"\xff\xd8")
+    assert "no clip" in why
