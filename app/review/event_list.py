@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from app.clips.names import named
 from app.clips.store import ClipRow, Store
-from app.review.events import ORDERS, PLACE, Around, CountsRow, EventRow, OtherRow, Ready
+from app.review.events import ORDERS, Around, CountsRow, EventRow, OtherRow, Ready
 from app.review.marks import ReviewError
 
 STATES: dict[str, tuple[str, ...]] = {"open": ("open",), "confirmed": ("confirmed",), "dismissed": ("dismissed",)}
@@ -110,8 +110,16 @@ class EventList:
         The list is as it was at `as_of` (ISO 8601, UTC): what this reviewer decided since stays in it and at its place,
         so that a page further on begins where the one before it ended.
         """
-        asked = select(EventRow).where(_fits(view, wish, as_of)).order_by(*_order(wish, as_of))
-        return self._events(view, asked.offset(offset).limit(min(limit, MOST_AT_ONCE)))
+        fits, limit = _fits(view, wish, as_of), min(limit, MOST_AT_ONCE)
+        if wish.sort != "unseen":
+            return self._events(view, _part(fits, ORDERS[wish.sort], offset, limit))
+        # In two parts, each of which an index gives in its order.
+        unseen, order = _unseen(as_of), ORDERS["score"]
+        with Session(self._engine) as session:
+            n = session.scalar(select(func.count()).select_from(EventRow).where(fits, unseen)) or 0
+        found = self._events(view, _part(and_(fits, unseen), order, offset, limit)) if offset < n else []
+        rest = limit - len(found)
+        return found + (self._events(view, _part(and_(fits, ~unseen), order, max(0, offset - n), rest)) if rest else [])
 
     def named(self, view: Ready, keys: Sequence[str]) -> list[Event]:
         """The events with these keys that there are."""
@@ -259,8 +267,16 @@ def _fits(view: Ready, wish: Wish, as_of: str) -> ColumnElement[bool]:
 def _order(wish: Wish, as_of: str) -> tuple[Any, ...]:
     if wish.sort != "unseen":
         return ORDERS[wish.sort]
-    unseen = or_(EventRow.state == "open", EventRow.decided >= as_of)
-    return case((unseen, 0), else_=1), EventRow.lack, *PLACE
+    return case((_unseen(as_of), 0), else_=1), *ORDERS["score"]
+
+
+def _unseen(as_of: str) -> ColumnElement[bool]:
+    """What was open then."""
+    return or_(EventRow.state == "open", EventRow.decided >= as_of)
+
+
+def _part(fits: ColumnElement[bool], order: tuple[Any, ...], offset: int, limit: int) -> Select[Any]:
+    return select(EventRow).where(fits).order_by(*order).offset(offset).limit(limit)
 
 
 def _day(text: str, more: int = 0) -> float:

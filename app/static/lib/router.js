@@ -22,7 +22,7 @@ export function keepAddress() {
   clearTimeout(timer);
   timer = setTimeout(writeAddress, 250);
 }
-function writeAddress() {
+export function writeAddress() {
   clearTimeout(timer);
   const url = new URL(location.href);
   for (const name of WORDS) url.searchParams.delete(name);

@@ -4,7 +4,7 @@ import { Told, wordsOf } from '../lib/faults.js';
 import { clock } from '../lib/format.js';
 import { isOver, poll } from '../lib/jobs.js';
 import * as notice from '../lib/notice.js';
-import { keepAddress, readAddress, turnPage } from '../lib/router.js';
+import { keepAddress, readAddress, turnPage, writeAddress } from '../lib/router.js';
 import { request, fetchFile } from '../lib/server.js';
 import { unseenFacts } from '../lib/unseen.js';
 import { refresh } from '../library/status.js';
@@ -108,6 +108,7 @@ export function makeClipView({ footage, transport, review, library, events }) {
     find('.rv-title').textContent = find('.rv-title').title = clip.name;
     find('.rv-end').textContent = clock(clip.duration_s);
     footage.show(clip, time ?? 0);
+    writeAddress(); // Back may be pressed before anything else is known
     try {
       if (analysis) await showAnalysis(analysis, visit);
       else if (job && !isOver(job)) await watch(job.job);
