@@ -131,11 +131,11 @@ export function makeClipView({ footage, transport, review, library, events }) {
   function leave(shown, turns) {
     opening += 1;
     if (turns) turnPage(null, shown);
-    const left = view(shown || 'home');
+    root.dataset.view = shown || 'home'; // before it is told that the clip is gone
     leaveFor(null, shown);
     footage.clear();
     notice.show('home', '');
-    return left;
+    return view(shown || 'home');
   }
 
   function home(message = '', turns = true) {
