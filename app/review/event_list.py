@@ -68,7 +68,7 @@ class Event:
     end_s: float
     peak_s: float | None
     note: str
-    curve: str  # bytes as hexadecimal digits: scores from 0 to 255, of equal parts of `curve_s`
+    curve: str  # scores from 0 to 255 of equal parts of `curve_s`, as `small_curve` writes them
     curve_s: tuple[float, float]
     others: tuple[str, ...] = ()  # "Ann: confirmed as fighting"
 

@@ -88,7 +88,7 @@ class EventRow(Base):
     peak_s: Mapped[float | None]
     note: Mapped[str]
     decided: Mapped[str]  # when: ISO 8601, UTC; empty while it was not
-    curve: Mapped[str]  # POINTS scores as hexadecimal bytes
+    curve: Mapped[str]  # POINTS scores, as `small_curve` writes them
 
 
 class OtherRow(Base):
@@ -129,13 +129,13 @@ class Around:
 
 
 def small_curve(curve: Analysis | Curve, around: Around) -> str:
-    """The highest score of each of POINTS equal parts, a byte each; nothing after the clip's end."""
+    """The highest score of each of POINTS equal parts, as two hexadecimal digits each; "--" after the clip's end."""
     line = curve.timeline
     starts_s = np.linspace(around.from_s, around.to_s, POINTS, endpoint=False)
     first = np.minimum(np.searchsorted(line.ends_s, starts_s, "right"), line.n_snippets - 1)
     after = np.searchsorted(line.times_s, around.to_s)
-    tops = np.where(starts_s < line.duration_s, np.maximum.reduceat(curve.scores[:after], first), 0)
-    return np.round(np.clip(tops, 0, 1) * 255).astype(np.uint8).tobytes().hex()
+    tops = np.round(np.clip(np.maximum.reduceat(curve.scores[:after], first), 0, 1) * 255).astype(int)
+    return "".join(f"{top:02x}" if s < line.duration_s else "--" for top, s in zip(tops, starts_s, strict=True))
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ function when({ at, recorded }) {
 }
 
 function smallCurve(event) {
-  const values = event.curve.match(/../g).map((byte) => parseInt(byte, 16) / 255);
+  const values = event.curve.match(/../g).map((byte) => parseInt(byte, 16) / 255); // NaN after the clip's end
   const [from, to] = event.curve_s;
   const share = (time) => (100 * (time - from)) / (to - from);
   const drawing = svg('svg', { viewBox: '0 0 100 24', preserveAspectRatio: 'none', 'aria-hidden': 'true' });
@@ -25,7 +25,9 @@ function smallCurve(event) {
     svg('path', { class: 'rv-ev-line', d: 'M0 ' + 24 * (1 - state.cut.threshold) + 'H100' }),
     svg('polyline', {
       class: 'rv-ev-scores',
-      points: values.map((value, i) => ((i + 0.5) * 100) / values.length + ',' + (23 - 22 * value)).join(' '),
+      points: values
+        .flatMap((value, i) => (value >= 0 ? ((i + 0.5) * 100) / values.length + ',' + (23 - 22 * value) : []))
+        .join(' '),
     }),
   );
   return drawing;
