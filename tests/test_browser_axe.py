@@ -221,7 +221,7 @@ def test_nothing_flagged_and_an_analysis_that_is_broken(browser, server, analyse
     assert audit(page) == {}
     page.goto(server.url)
     page.wait_for_selector(".rv-entry")
-    page.route("**/*.json", lambda route: route.abort())
+    page.route("**/*.curves", lambda route: route.abort())
     page.click(".rv-entry:has-text('plaza') >> nth=0")
     page.wait_for_selector(".rv-act:has-text('Try again')")
     assert audit(page) == {}

@@ -51,7 +51,11 @@ export function makeLeft({ reviewer, onGo, onOpen, offers }) {
   function finished({ marks }) {
     if (!marks.length || marks.some((mark) => mark.state === 'open') || !offers()) return;
     const act = ['Next clip (Shift+N)', () => next(false)];
-    setTimeout(() => notice.show('decision', 'All of this clip is decided.', { act })); // after what acknowledges it
+    setTimeout(() => {
+      const said = find('.rv-ack'); // by now what acknowledges the decision, or offers something else
+      if (!said.querySelector('button'))
+        notice.show('decision', said.textContent + '. All of this clip is decided.', { act });
+    });
   }
 
   counter.addEventListener('click', onGo);
