@@ -7,6 +7,8 @@ import * as notice from '../lib/notice.js';
 import { request } from '../lib/server.js';
 import { listen, state, tell } from '../state.js';
 
+const IDLE_MS = 1000; // a clip that is being opened goes before
+
 const minutes = (seconds) => (seconds < 60 ? Math.ceil(seconds) + ' s' : Math.round(seconds / 60) + ' min');
 
 export function makeLeft({ reviewer, onGo, onOpen, offers }) {
@@ -33,9 +35,9 @@ export function makeLeft({ reviewer, onGo, onOpen, offers }) {
     }
   }
   const refresh = () => ask().catch(passBy);
-  const soon = () => {
+  const soon = (after_ms = 150) => {
     clearTimeout(timer);
-    timer = setTimeout(refresh, 150);
+    timer = setTimeout(refresh, after_ms);
   };
 
   async function go(back = false) {
@@ -59,6 +61,6 @@ export function makeLeft({ reviewer, onGo, onOpen, offers }) {
   }
 
   counter.addEventListener('click', onGo);
-  listen({ left: show, decided: (answer) => { soon(); finished(answer); }, status: soon, reviewer: refresh, recut: refresh }); // prettier-ignore
+  listen({ left: show, decided: (answer) => { soon(); finished(answer); }, status: () => soon(IDLE_MS), reviewer: refresh, recut: refresh }); // prettier-ignore
   return { next, refresh };
 }
