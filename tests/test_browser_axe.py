@@ -212,6 +212,17 @@ def test_library_home_and_errors(browser, server, tmp_path):
     page.end()
 
 
+@pytest.mark.parametrize("width", [1440, 390])
+def test_the_events_of_all_clips(browser, server, analysed, width):
+    page = Watched(browser, server, width=width)
+    page.goto(f"{server.url}?view=events")
+    page.wait_for_selector(".rv-ev-card:not([hidden])")
+    assert audit(page) == {}
+    page.click("text=More filters")
+    assert audit(page) == {}
+    page.end()
+
+
 def test_nothing_flagged_and_an_analysis_that_is_broken(browser, server, analysed):
     page = Watched(browser, server)
     page.goto(f"{analysed}&t=0")
