@@ -443,6 +443,11 @@ def naive_utc(moment: datetime) -> datetime:
     return moment.astimezone(timezone.utc).replace(tzinfo=None)
 
 
+def utc_iso(naive: datetime) -> str:
+    """What `naive_utc` made, in ISO 8601."""
+    return naive.replace(tzinfo=timezone.utc).isoformat()
+
+
 def _now() -> datetime:
     return naive_utc(datetime.now(timezone.utc))
 

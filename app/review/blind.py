@@ -100,7 +100,7 @@ class BlindLooks:
         elif place not in look.windows:
             raise ReviewError(f"there is no window {place} in this look; reload the page")
         if label:
-            part = next(part for part in look.parts if part.clip == look.windows[place].clip)
+            part = look.part_of(look.windows[place])
             checked_label(label, self._workspace.analysis(part.analysis_id).classes)
         if (label and answer != "something") or label == NORMAL:
             raise ReviewError(f"{label!r} cannot be what is seen in a window answered with {answer!r}")
@@ -119,7 +119,7 @@ class BlindLooks:
         if answer is None or answer.answer != "something":
             raise ReviewError("something must be seen in a window before it can be a segment")
         window = look.windows[place]
-        part = next(part for part in look.parts if part.clip == window.clip)
+        part = look.part_of(window)
         if place not in self.added(judged):
             view = self._reviews.view(part.analysis_id, look.cut, look.reviewer)
             decision = Decision("add", label=answer.label, start_s=window.start_s, end_s=window.end_s)

@@ -13,7 +13,7 @@ from sqlalchemy import Index, UniqueConstraint, delete, func, inspect, select, t
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from app.clips.store import Base, ClipRow, Store, naive_utc
+from app.clips.store import Base, ClipRow, Store, naive_utc, utc_iso
 from app.review.look_log import forget_looks, looked_at_and_gone
 from app.review.marks import Action, Change, Mark, Patch, ReviewError, bare
 from cmhkf.settings import picked
@@ -117,7 +117,7 @@ class DecisionLog:
             rows = rows.where(DecisionRow.analysis_id == analysis_id)
         with Session(self._engine) as session:
             row = session.scalars(rows.order_by(DecisionRow.number.desc(), DecisionRow.decided.desc())).first()
-        return row and ReviewProgress(row.reviewer, row.n_decided, row.n_left, _iso(row.decided))
+        return row and ReviewProgress(row.reviewer, row.n_decided, row.n_left, utc_iso(row.decided))
 
     def touched(self, reviewer: str) -> list[tuple[str, int]]:
         """The clips that a reviewer changed, with the number of his newest change to each, the newest first."""
@@ -179,17 +179,13 @@ def _change(row: DecisionRow) -> Change:
     return Change(
         row.reviewer,
         row.revision,
-        _iso(row.decided),
+        utc_iso(row.decided),
         action,
         _patch(row.before),
         _patch(row.after),
         row.request,
         row.number,
     )
-
-
-def _iso(naive: datetime) -> str:
-    return naive.replace(tzinfo=timezone.utc).isoformat()
 
 
 def _text(patch: Patch) -> str:

@@ -6,14 +6,14 @@ They belong to the bytes of clips, as decisions do, and are forgotten with these
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import Any, cast
 
 from sqlalchemy import UniqueConstraint, delete, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from app.clips.store import Base, ClipRow, Store, naive_utc
+from app.clips.store import Base, ClipRow, Store, naive_utc, utc_iso
 from app.clips.workspace import Cut
 from app.review.looks import Answer, Look, Part, Window
 from app.review.marks import ReviewError
@@ -118,7 +118,7 @@ def _content(look: Look) -> str:
 
 
 def _look(row: LookRow) -> Look:
-    return look_of(json.loads(row.content), row.id, row.reviewer, _iso(row.drawn), row.clip_sha256)
+    return look_of(json.loads(row.content), row.id, row.reviewer, utc_iso(row.drawn), row.clip_sha256)
 
 
 def _part(content: Mapping[str, Any]) -> Part:
@@ -137,7 +137,7 @@ def look_of(content: Mapping[str, Any], key: str, reviewer: str, drawn: str, cli
 def _answers(session: Session, row: LookRow) -> list[Answer]:
     rows = select(LookAnswerRow).where(LookAnswerRow.look == row.id, LookAnswerRow.reviewer == row.reviewer)
     return [
-        Answer(each.revision, each.place, cast(Any, each.answer), each.label, _iso(each.decided), each.request)
+        Answer(each.revision, each.place, cast(Any, each.answer), each.label, utc_iso(each.decided), each.request)
         for each in session.scalars(rows.order_by(LookAnswerRow.revision))
     ]
 
@@ -151,7 +151,3 @@ def _row(look: Look, answer: Answer) -> LookAnswerRow:
 
 def _utc(iso: str) -> datetime:
     return naive_utc(datetime.fromisoformat(iso))
-
-
-def _iso(naive: datetime) -> str:
-    return naive.replace(tzinfo=timezone.utc).isoformat()

@@ -67,6 +67,10 @@ class Look:
         """All windows that could have been drawn."""
         return pool(self.parts, self.window_s)
 
+    def part_of(self, window: Window) -> Part:
+        """The clip that a window lies in."""
+        return next(part for part in self.parts if part.clip == window.clip)
+
 
 @dataclass(frozen=True)
 class Answer:

@@ -24,12 +24,12 @@ export function makeHeat(curves, ink) {
     const piece = new OffscreenCanvas(width, height);
     const image = new ImageData(width, height);
     const pixels = new Uint32Array(image.data.buffer);
+    const alphas = Array.from({ length: width }, (_, i) => Math.round(255 * heatAlpha(curves, first + i)) << 24);
     for (const [row, values] of curves.similarity.entries()) {
       const [low, high] = scale[row];
       for (let i = 0; i < width; i++) {
         const share = clamp((values[first + i] - low) / (high - low || 1), 0, 1);
-        const alpha = Math.round(255 * heatAlpha(curves, first + i));
-        pixels[row * width + i] = (tints[Math.round(255 * share)] & 0xffffff) | (alpha << 24);
+        pixels[row * width + i] = (tints[Math.round(255 * share)] & 0xffffff) | alphas[i];
       }
     }
     piece.getContext('2d').putImageData(image, 0, 0);

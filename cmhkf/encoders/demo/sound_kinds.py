@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from safetensors.numpy import load_file
+from scipy.special import expit, log_softmax  # pyright: ignore[reportMissingTypeStubs]
 
 from cmhkf.encoders.demo.shipped import SOUND_KINDS
 
@@ -43,7 +44,7 @@ class SoundKinds:
 
     def log_probabilities(self, embeddings: np.ndarray) -> list[np.ndarray]:
         """Embeddings [B, 512] to each head's log probabilities [B, C]."""
-        return [_log_softmax(_outputs(layers, embeddings)) for layers in self._layers]
+        return [log_softmax(_outputs(layers, embeddings), axis=1) for layers in self._layers]
 
     def cues(self, embeddings: np.ndarray) -> dict[str, np.ndarray]:
         """Embeddings [B, 512] to the cue of each kind, float32 [B] in 0..1: 0.5 at its half."""
@@ -52,7 +53,7 @@ class SoundKinds:
             name: np.mean([head[:, i] for head, i in zip(by_head, kind.outputs, strict=True)], axis=0) - kind.half
             for name, kind in KINDS.items()
         }
-        return {name: (1 / (1 + np.exp(-above / WIDTH))).astype(np.float32) for name, above in said.items()}
+        return {name: expit(above / WIDTH).astype(np.float32) for name, above in said.items()}
 
 
 def _outputs(layers: list[tuple[np.ndarray, np.ndarray]], x: np.ndarray) -> np.ndarray:
@@ -60,11 +61,6 @@ def _outputs(layers: list[tuple[np.ndarray, np.ndarray]], x: np.ndarray) -> np.n
         x = np.maximum(x @ weight.T + bias, 0)
     weight, bias = layers[-1]
     return x @ weight.T + bias
-
-
-def _log_softmax(x: np.ndarray) -> np.ndarray:
-    x = x - x.max(axis=1, keepdims=True)
-    return x - np.log(np.exp(x).sum(axis=1, keepdims=True))
 
 
 def load_sound_kinds() -> SoundKinds:
