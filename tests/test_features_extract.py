@@ -61,7 +61,8 @@ def test_wide_rows_do_not_wait_in_memory(clips):
 
         def encode(self, frames, inner=slice(None)):
             rows = super().encode(frames, inner)
-            return replace(rows, video=np.tile(rows.video, 1 << 19))  # 8 MB
+            wide = np.tile(rows.video, 1 << 19)  # 8 MB
+            return replace(rows, video=wide, cues={"a view": wide[:, 0]})
 
     tracemalloc.start()
     features, _ = run(clips["mute"], replace(fake_encoders(), video=Wide()))

@@ -9,9 +9,11 @@ While the frames come, whoever asks for `Part`s is shown the rows that are compl
 
 from __future__ import annotations
 
+import ctypes
 import json
 import logging
 import math
+import sys
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -243,6 +245,8 @@ def extract_crops(
         for held, new in zip(rows, made, strict=True):
             held.add(new)
         done += len(made[0].video)
+        if done % WINDOW_SNIPPETS < len(made[0].video):
+            _trim_heap()
         done_s = done * float(SNIPPET_FRAMES / GRID_RATE)
         yield Progress("pictures", done_s, max(clip.duration_s, done_s))
         while heard and (heard.done < done or not heard.audible) and (step := next(hearing, None)):
@@ -313,7 +317,7 @@ class _Spool:
         """Take the next rows."""
         self.video.add(rows.video)
         self.semantic.add(rows.semantic)
-        self._cues.append(rows.cues)
+        self._cues.append({name: cue.copy() for name, cue in rows.cues.items()})  # a view would keep all rows
 
     @property
     def cues(self) -> dict[str, np.ndarray]:
@@ -347,6 +351,12 @@ class _Growth:
         self._first += complete
         now_s = time.perf_counter()
         self._due_s = now_s + max(PART_EVERY_S, (now_s - begun_s) / PART_SHARE)
+
+
+def _trim_heap() -> None:
+    """Give freed memory back to the system where glibc's malloc, which keeps it in pieces, can be asked to."""
+    if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)):
+        trim(0)
 
 
 def delayed(items: Iterable[Item], by: int) -> Iterator[Item]:
