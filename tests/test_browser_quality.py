@@ -83,7 +83,7 @@ def test_a_budget_of_alarms_sets_the_threshold_and_says_by_what(browser, server,
     watched.wait_for_function("document.querySelector('.rv-cut [name=threshold]').value === '0.81'")
     said = watched.inner_text(".rv-budget p")
     assert "the shipped calibration set (nine minutes), of other cameras" in said
-    assert "Not set on this clip: segments are still open" in said
+    assert "Not set on your own minutes: segments are still open" in said
     for width, dark in [(w, d) for w in (1440, 390) for d in (False, True)]:
         watched.set_viewport_size({"width": width, "height": 844})
         watched.evaluate("dark => document.body.classList.toggle('dark', dark)", dark)

@@ -52,30 +52,40 @@ def test_what_is_left_out_is_cut_out_by_snippets():
 
 def test_a_reviewed_clip_sets_its_own_threshold_and_dismissed_segments_count():
     """With the dismissed 0.9 one of nine minutes may reach it at 12 an hour: above 0.8. Confirmed, it is cut out."""
-    found = budgeted(view_of(NINE, DISMISSED), "demo", 12)
+    found = budgeted(view_of(NINE, DISMISSED), [], "demo", 12)
     assert found.threshold == 0.81
     assert "9 normal minutes of this clip" in found.said
-    assert budgeted(view_of(NINE, DISMISSED), "demo", 6).threshold == 0.91
-    eight = budgeted(view_of(NINE, CONFIRMED), "demo", 7)  # 8 minutes and a rest: 60 / 9 = 6.7
+    assert budgeted(view_of(NINE, DISMISSED), [], "demo", 6).threshold == 0.91
+    eight = budgeted(view_of(NINE, CONFIRMED), [], "demo", 7)  # 8 minutes and a rest: 60 / 9 = 6.7
     assert (eight.threshold, "8 normal minutes" in eight.said) == (0.81, True)
+
+
+def test_other_reviewed_clips_of_the_camera_count_too():
+    """18 minutes, two of which reach .9 and two .8: of 19, none may at 6 an hour, and two may at 10."""
+    one, other, unfinished = view_of(NINE, DISMISSED), view_of(NINE, DISMISSED), view_of(NINE)
+    found = budgeted(one, [other, unfinished], "demo", 10)
+    assert found.threshold == 0.81
+    assert "18 normal minutes of this clip and 1 other clip of its camera" in found.said
+    assert budgeted(one, [other], "demo", 6).threshold == 0.91
+    assert "of 1 other clip of its camera;" in budgeted(unfinished, [other], "demo", 12).said
 
 
 def test_until_then_the_shipped_calibration_set_does_and_that_is_said(weights):  # noqa: F811
     with pytest.raises(ConfigError, match=r"Segments are still open.*[Nn]o normal minutes are kept for 'demo'"):
-        budgeted(view_of(NINE), "demo", 12)
+        budgeted(view_of(NINE), [], "demo", 12)
     panel = measure_panel([ScoredVideo("x", NINE, [])], model="demo", dataset="CCTV", resamples=0)
     write_panels(weights, [panel])
-    found = budgeted(view_of(NINE), "demo", 12)
+    found = budgeted(view_of(NINE), [], "demo", 12)
     assert found.threshold == 0.81
     for words in (
         "the shipped calibration set (CCTV), of other cameras",
-        "Not set on this clip: segments are still open",
+        "Not set on your own minutes: segments are still open",
     ):
         assert words in found.said
     with pytest.raises(ConfigError, match="9 normal minutes of this clip cannot promise"):
-        budgeted(view_of(NINE, DISMISSED), "demo", 1)
+        budgeted(view_of(NINE, DISMISSED), [], "demo", 1)
     with pytest.raises(ConfigError, match="nothing is trained"):
-        budgeted(view_of(NINE, trained=False), "demo", 6)
+        budgeted(view_of(NINE, trained=False), [], "demo", 6)
 
 
 def test_the_command_line_takes_analyses_of_the_same_model(weights, tmp_path, capsys):  # noqa: F811

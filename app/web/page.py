@@ -6,6 +6,7 @@ from typing import Any
 
 from app.clips.curves import curves_file, growing_curves
 from app.clips.jobs import Job
+from app.clips.names import named
 from app.clips.previews import Previews
 from app.clips.truths import TruthStore
 from app.clips.workspace import Workspace
@@ -260,7 +261,14 @@ class Page:
 
     def budget(self, data: Arguments) -> Json:
         """What `marks` takes with {per_hour} -> {threshold, said}: at most so many alarms an hour of normal footage."""
-        return plain(budgeted(self._view(data), self.workspace.settings.preset, data.number("per_hour")))
+        view, settings = self._view(data), self.workspace.settings
+        camera = named(view.analysis.clip.name).camera
+        of_camera = [
+            self.reviews.view(key, view.cut, view.reviewer)
+            for key, clip in self.workspace.store.alike(view.analysis).items()
+            if camera and key != view.analysis_id and named(clip.name).camera == camera
+        ]
+        return plain(budgeted(view, of_camera, settings.preset, data.number("per_hour")))
 
     # Blind looks at what was not flagged; an empty {analysis_id} is for all clips ------------------------------------
 
