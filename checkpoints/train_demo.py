@@ -46,7 +46,7 @@ from checkpoints.training.naming import Naming, fit_naming
 from checkpoints.training.rivals import RIVALS, plain_mil
 from checkpoints.training.student import MODEL, TRAIN, fit_student, score, with_projection
 from checkpoints.training.teacher import split
-from cmhkf.analyzer import NORMAL, load
+from cmhkf.analyzer import load
 from cmhkf.encoders.demo.video import CHANGE, MOTION
 from cmhkf.encoders.load import load_encoders
 from cmhkf.features.make import extract_all, name_files
@@ -58,6 +58,7 @@ from cmhkf.metrics.panel import Panel, ScoredVideo, measure_panel
 from cmhkf.metrics.panel_file import write_panels
 from cmhkf.model.checkpoint import save_checkpoint
 from cmhkf.model.config import ModelConfig
+from cmhkf.model.run import NORMAL_FOOTAGE
 from cmhkf.model.trained_on import TRAINING_VIDEOS, digests
 from cmhkf.presets import PRESETS
 from cmhkf.segments import flag_segments
@@ -128,7 +129,7 @@ def main() -> None:
         metrics={
             "calibration": report["calibration"],
             "naming": report["naming"],
-            NORMAL: measure.normal_footage(videos, texts),
+            NORMAL_FOOTAGE: measure.untrained_scale(videos, texts),
             "held out, of cameras that no setting was chosen with": report["apart"][SHIPPED],
         },
     )

@@ -25,7 +25,7 @@ from cmhkf.model.build import build_model
 from cmhkf.model.checkpoint import Checkpoint, load_checkpoint
 from cmhkf.model.config import ModelConfig
 from cmhkf.model.cvka import similarity
-from cmhkf.model.run import Scored, joined, run, run_untrained
+from cmhkf.model.run import NORMAL_FOOTAGE, Scored, joined, run, run_untrained
 from cmhkf.model.trained_on import learned_from
 from cmhkf.presets import PRESETS, checkpoint_path
 from cmhkf.progress import Progress
@@ -33,7 +33,6 @@ from cmhkf.settings import picked
 from cmhkf.timeline import GRID_RATE, SNIPPET_FRAMES, WINDOW_SNIPPETS, Grid, Timeline, split_windows
 
 EMBEDDING_DIM = 512
-NORMAL = "normal_footage"  # of a checkpoint's metrics: {"similarity": [[median, 99.9 %]] * C, "saliency": 99.9 %}
 
 
 def load(spec: str = "demo", *, device: str = "auto", grid: Grid = "24fps") -> Analyzer:
@@ -120,7 +119,7 @@ class Analyzer:
 
     def _normal(self) -> dict[str, Any]:
         """What normal footage looks like to the model, as its checkpoint states it."""
-        if not (self.checkpoint and (stated := self.checkpoint.metrics.get(NORMAL))):
+        if not (self.checkpoint and (stated := self.checkpoint.metrics.get(NORMAL_FOOTAGE))):
             return {}
         return {"normal_similarity": np.array(stated["similarity"]), "normal_saliency": stated["saliency"]}
 

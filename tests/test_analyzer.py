@@ -11,13 +11,14 @@ from training_sets import untrained
 
 from cmhkf import CheckpointError, RecipeMismatch, load
 from cmhkf.analysis import Analysis, Growing
-from cmhkf.analyzer import NORMAL, Analyzer, Growth, to_512
+from cmhkf.analyzer import Analyzer, Growth, to_512
 from cmhkf.errors import DataError
 from cmhkf.features.extract import Features, Part
 from cmhkf.files import FileRows
 from cmhkf.model.build import build_model
 from cmhkf.model.checkpoint import load_checkpoint
 from cmhkf.model.config import CvkaConfig, ModelConfig
+from cmhkf.model.run import NORMAL_FOOTAGE
 from cmhkf.timeline import Timeline
 
 CLASSES = ("normal", "fighting", "explosion")
@@ -54,7 +55,9 @@ def checkpoint(tmp_path):
 
 def test_what_is_normal_comes_from_the_checkpoint_and_stays_with_the_analysis(checkpoint, tmp_path):
     normal = {"similarity": [[0.1, 0.3], [0.0, 0.2], [0.1, 0.4]], "saliency": 2.5}
-    analyzer = Analyzer(fake_encoders(), CONFIG, name="x", checkpoint=replace(checkpoint, metrics={NORMAL: normal}))
+    analyzer = Analyzer(
+        fake_encoders(), CONFIG, name="x", checkpoint=replace(checkpoint, metrics={NORMAL_FOOTAGE: normal})
+    )
     analysis = Analysis.load(analyse(analyzer, make_features(3)).save(tmp_path / "a.npz"))
     assert (analysis.normal_similarity.tolist(), analysis.normal_saliency) == (normal["similarity"], 2.5)
     plain = analyse(Analyzer(fake_encoders(), CONFIG, name="x", checkpoint=checkpoint), make_features(3))

@@ -23,7 +23,7 @@ from checkpoints.training.footage import (
     listed,
     read_footage,
 )
-from checkpoints.training.measure import count_alarms, normal_footage, subset_aucs
+from checkpoints.training.measure import count_alarms, subset_aucs, untrained_scale
 from checkpoints.training.naming import fit_naming, least_share, sharpness
 from checkpoints.training.student import MODEL, with_laid_sounds, with_projection
 from checkpoints.training.teacher import HEADS, Linear, fit_teacher, split
@@ -197,7 +197,7 @@ def test_silent_clips_are_learned_again_under_the_sound_of_their_class():
 def test_what_is_normal_is_taken_from_normal_footage_alone():
     texts = np.eye(len(CLASSES), 384, dtype=np.float32)
     videos = footage()
-    found = normal_footage(videos, texts)
+    found = untrained_scale(videos, texts)
     low, high = np.array(found["similarity"]).T
     assert (low < high).all()
     rows = np.concatenate([v.rows.semantic for v in videos if not v.abnormal])
@@ -206,7 +206,7 @@ def test_what_is_normal_is_taken_from_normal_footage_alone():
     for v in videos:
         if v.abnormal:
             v.rows.semantic[:] = 1
-    assert normal_footage(videos, texts) == found
+    assert untrained_scale(videos, texts) == found
 
 
 def test_the_least_share_is_the_lowest_from_which_three_names_in_four_are_right():

@@ -14,7 +14,7 @@ from cmhkf.errors import ConfigError, DataError, RecipeMismatch, WeightsError
 from cmhkf.metrics.frames import frame_ap
 from cmhkf.model.build import build_model
 from cmhkf.model.checkpoint import load_checkpoint
-from cmhkf.model.run import predict
+from cmhkf.model.run import NORMAL_FOOTAGE, predict
 
 CODES = ("A", "B1-0-0", "A", "G-B2-0")
 TRAIN = [f"t{i}__#1_label_{CODES[i % 4]}" for i in range(24)]
@@ -67,7 +67,10 @@ def test_it_writes_a_checkpoint_that_says_how_it_was_made(features, tmp_path):
     assert [row["step"] for row in rows] == ["5", "10"]  # 36 samples in steps of 8
     assert [float(row["lr"]) for row in rows] == pytest.approx([1e-3, 1e-4])
     best = max(float(row["value"]) for row in rows)
+    scale = got.metrics.pop(NORMAL_FOOTAGE)
     assert got.metrics == {"video AUC, training videos held out": best}
+    assert len(scale["similarity"]) == len(XD_CLASSES)
+    assert all(-1 <= median < highest <= 1 for median, highest in scale["similarity"])
     assert told["selection"].endswith(f"video AUC, training videos held out {best:.4f}")
     assert told["selection"] in done.stdout
     assert "48 training samples of 24 videos" in done.stderr

@@ -15,7 +15,7 @@ from scipy.special import expit
 from checkpoints.training.footage import COMPLETE, CRASHES, FIGHTS, MORE, SNIPPET_S, UCF, Video
 from checkpoints.training.student import MODEL
 from cmhkf.metrics.intervals import Interval, measure
-from cmhkf.model.run import run_untrained
+from cmhkf.model.run import normal_footage, run_untrained
 from cmhkf.segments import cut
 
 
@@ -99,18 +99,7 @@ def count_alarms(curves: Sequence[np.ndarray], threshold: float) -> int:
     return alarms
 
 
-def normal_footage(videos: Sequence[Video], texts: np.ndarray) -> dict[str, Any]:
-    """How similar normal footage is to each class text, and how salient: no training takes part in either.
-
-    Returns:
-        "similarity": the median and the 99.9th percentile for each of the texts [C, D_s]; "saliency": the 99.9th of
-        the windowed one.
-    """
-    normal = [video.rows.semantic for video in videos if not video.abnormal and video.rows.semantic is not None]
-    found = [run_untrained(MODEL, torch.from_numpy(texts), rows, tau=1.0) for rows in normal]
-    similarity = np.concatenate([one.similarity for one in found])
-    saliency = np.concatenate([one.windowed_saliency for one in found])
-    return {
-        "similarity": np.quantile(similarity, (0.5, 0.999), axis=0).T.round(4).tolist(),
-        "saliency": round(float(np.quantile(saliency, 0.999)), 3),
-    }
+def untrained_scale(videos: Sequence[Video], texts: np.ndarray) -> dict[str, Any]:
+    """What `normal_footage` tells of the normal videos beside texts [C, D_s]: no training takes part in it."""
+    rows = [video.rows.semantic for video in videos if not video.abnormal and video.rows.semantic is not None]
+    return normal_footage(run_untrained(MODEL, torch.from_numpy(texts), each, tau=1.0) for each in rows)

@@ -1,9 +1,9 @@
 """Feature rows of a whole video to numbers for people: by the trained model, or by what needs no training at all."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -37,6 +37,8 @@ class Scored:
     modality_scores: dict[str, np.ndarray] = field(default_factory=dict)
 
 
+NORMAL_FOOTAGE = "normal_footage"
+"""Of a checkpoint's metrics: what `normal_footage` tells of videos held out."""
 JOINED_TOO = ("top_classes", "fused_embeddings")
 OF_SNIPPETS = (
     "scores",
@@ -126,6 +128,21 @@ def joined(windows: Sequence[Scored]) -> Scored:
         saliency_peaks=np.concatenate(peaks),
         modality_scores={name: np.concatenate([scores[name] for scores in what_ifs]) for name in what_ifs[0]},
     )
+
+
+def normal_footage(videos: Iterable[Scored]) -> dict[str, Any]:
+    """How similar normal footage is to each class text, and how salient.
+
+    Returns:
+        "similarity": the median and the 99.9th percentile for each of C texts; "saliency": the 99.9th of the windowed
+        one.
+    """
+    found = [(video.similarity, video.windowed_saliency) for video in videos]
+    similarity, saliency = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    return {
+        "similarity": np.quantile(similarity, (0.5, 0.999), axis=0).T.round(4).tolist(),
+        "saliency": round(float(np.quantile(saliency, 0.999)), 3),
+    }
 
 
 class Prediction(NamedTuple):

@@ -13,6 +13,7 @@ from tqdm import tqdm
 from cmhkf.datasets.labels import Labels, State, read_labels
 from cmhkf.errors import ConfigError
 from cmhkf.features.folders import FeatureFolder
+from cmhkf.model.run import NORMAL_FOOTAGE
 from cmhkf.model.texts import FixedTexts
 from cmhkf.model.trained_on import warning
 from cmhkf.progress import Fallback, said_of, say, tell
@@ -62,6 +63,8 @@ def adapt(files: Sequence[Path], finetune: str, run: RunOptions, *, strict: bool
         "calibration": f"0.5 was set for {checkpoint.name!r}, before it was adapted to reviewed footage; how "
         "often it raises false alarms now was not measured"
     } | (told := held_out(samples, start, texts, config))
+    if scale := checkpoint.metrics.get(NORMAL_FOOTAGE):
+        metrics[NORMAL_FOOTAGE] = scale  # of the encoders and of texts that stay as they are
     if note := warning(checkpoint, videos):
         metrics["note"] = told["note"] = note
     say("\n".join(f"{name}: {value}" for name, value in told.items()))

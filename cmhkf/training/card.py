@@ -10,6 +10,7 @@ from cmhkf.metrics.panel import Panel
 from cmhkf.metrics.panel_file import read_panels
 from cmhkf.metrics.panel_text import panel_markdown
 from cmhkf.model.checkpoint import Checkpoint
+from cmhkf.model.run import NORMAL_FOOTAGE
 from cmhkf.model.trained_on import TRAINING_VIDEOS
 
 CARD_FILE = "model_card.md"
@@ -44,7 +45,8 @@ def card_text(checkpoint: Checkpoint, file: str, *, panels: Sequence[Panel] = ()
     }
     optimistic = checkpoint.optimistic
     limits = f"- {optimistic[0].upper()}{optimistic[1:]}.\n{LIMITS}" if optimistic else LIMITS
-    measured = _table(checkpoint.metrics) if checkpoint.metrics else "Nothing was measured on held-out videos."
+    figures = {name: value for name, value in checkpoint.metrics.items() if name != NORMAL_FOOTAGE}
+    measured = _table(figures) if figures else "Nothing was measured on held-out videos."
     made = _table({**checkpoint.provenance, **_counted(checkpoint)})
     parts = [f"# Model card: {checkpoint.name}", f"`{file}`, a checkpoint of CMHKF Review.", _table(model)]
     parts += ["## How it was made", made, "## Measured", measured]

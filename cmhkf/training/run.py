@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from cmhkf.datasets.sets import Dataset
@@ -23,6 +23,7 @@ from cmhkf.features.recipe import Recipe
 from cmhkf.model.build import Model, fresh_model
 from cmhkf.model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from cmhkf.model.config import ModelConfig
+from cmhkf.model.run import NORMAL_FOOTAGE
 from cmhkf.model.texts import FixedTexts, PromptTexts, TextSource
 from cmhkf.model.trained_on import TRAINING_VIDEOS, warning, with_parent
 from cmhkf.presets import checkpoint_path
@@ -35,7 +36,7 @@ from cmhkf.training.fit import Fitted, ObjectiveFunction, StepDone, fit
 from cmhkf.training.log import EpochLog, Metric
 from cmhkf.training.methods import in_widths_of, method_for
 from cmhkf.training.processes import rank, world
-from cmhkf.training.selection import hold_out, judge_of
+from cmhkf.training.selection import hold_out, judge_of, normal_held
 from cmhkf.training.version import described
 
 NO_WORDS = "holds rows that cannot be compared with class texts"
@@ -64,6 +65,7 @@ class Material(NamedTuple):
     about: Mapping[str, Any]  # for the model card
     metrics: Mapping[str, Any]  # measured before training
     videos: Sequence[str]  # names of the videos that are trained on
+    normal: Callable[[Model, Tensor], Any] | None = None  # what `normal_footage` tells, given the class texts
 
 
 class RunOptions(NamedTuple):
@@ -183,7 +185,8 @@ def material_of(
         metrics["note"] = note
     recipe, videos = folder.recipe_for(start.model.modalities), [entry.name for entry in entries]
     judge = judge_of(data, config, held, device=device)
-    return Material(FolderSamples(folder, entries), recipe, texts, judge, about, metrics, videos)
+    normal = partial(normal_held, folder=folder, held=held) if held and start.model.knows_classes else None
+    return Material(FolderSamples(folder, entries), recipe, texts, judge, about, metrics, videos, normal)
 
 
 def train_on(material: Material, config: TrainConfig, start: Start, run: RunOptions) -> str:
@@ -207,20 +210,24 @@ def train_on(material: Material, config: TrainConfig, start: Start, run: RunOpti
     if rank():
         return ""
     with torch.inference_mode():
-        text = material.texts().cpu().numpy()
-    best = fitted.best
+        text = material.texts()
+    best, metrics = fitted.best, dict(material.metrics)
+    if best.metric:
+        metrics[best.metric] = best.value
+    if material.normal:
+        metrics[NORMAL_FOOTAGE] = material.normal(model.eval(), text)
     path = save_checkpoint(
         run.out / CHECKPOINT_FILE,
         model,
         recipe=material.recipe,
-        text_features=text,
+        text_features=text.cpu().numpy(),
         name=start.name,
         provenance={
             **material.about,
             **_provenance(config, start, fitted, run),
             TRAINING_VIDEOS: with_parent(material.videos, start.checkpoint),
         },
-        metrics={**material.metrics, **({best.metric: best.value} if best.metric else {})},
+        metrics=metrics,
         prompts=_prompts(material.texts, start),
     )
     card = write_card(load_checkpoint(path), path)

@@ -2,17 +2,19 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from cmhkf.datasets.sets import Dataset, Entry
 from cmhkf.errors import DataError
+from cmhkf.features.folders import FeatureFolder
 from cmhkf.metrics.frames import frame_metrics
 from cmhkf.model.build import Model
 from cmhkf.model.losses import top_values
-from cmhkf.model.run import predict, predict_all
+from cmhkf.model.run import normal_footage, predict, predict_all, run
 from cmhkf.timeline import SNIPPET_FRAMES
 from cmhkf.training.batches import FolderSamples, Samples
 from cmhkf.training.config import TrainConfig
@@ -86,6 +88,11 @@ def video_auc(model: Model, texts: nn.Module, samples: Samples, *, device: str) 
     abnormal = [0 not in labels for labels in samples.labels]
     scores = video_scores(model, texts, samples, device=device)
     return Metric("video AUC, training videos held out", float(roc_auc_score(abnormal, scores)))
+
+
+def normal_held(model: Model, text: Tensor, folder: FeatureFolder, held: Sequence[Entry]) -> dict[str, Any]:
+    """What `normal_footage` tells of the normal videos among those held out."""
+    return normal_footage(run(model, text, folder.load(entry.name, entry.crop)) for entry in held if 0 in entry.labels)
 
 
 def headline_on_test(model: Model, texts: nn.Module, dataset: Dataset) -> Metric:
