@@ -10,11 +10,14 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from sqlalchemy import Row
 
 from app.clips.jobs import Job
 from app.clips.store import Entry
 from app.clips.workspace import Workspace
-from app.review.events import CountsRow, EventIndex
+from app.review.events import EventIndex
 from app.review.reviews import Reviews
 from cmhkf import CmhkfError
 from cmhkf.media.unseen import Unseen, from_rows
@@ -63,7 +66,7 @@ class Library:
         jobs = {job.key: job for job in self._workspace.analyses.all()}  # the newest of each key stays
         counts = self._index.counts(self._index.ready(reviewer, glance_s))
         return [
-            Listed(entry, jobs.get(entry.clip.sha256), _glance(counts.get(entry.analysis_id or "")))
+            Listed(entry, jobs.get(entry.sha256), _glance(counts.get(entry.analysis_id or "")))
             for entry in self._workspace.store.library()
         ]
 
@@ -109,9 +112,11 @@ class Library:
         return removed
 
 
-def _glance(row: CountsRow | None) -> Glance | None:
-    if row is None or row.error:
-        return row and Glance(error=row.error)
+def _glance(row: Row[Any] | None) -> Glance | None:
+    if row is None:
+        return None
+    if row.error:
+        return Glance(error=row.error)
     unseen = json.loads(row.unseen)
     return Glance(
         row.n_marks,

@@ -7,6 +7,7 @@ times each question three times after one warm-up and prints the slowest. The vi
 """
 
 import argparse
+import json
 import sys
 import tempfile
 import time
@@ -21,10 +22,11 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from app.clips.workspace import Cut, Workspace
-from app.review.event_list import EventList, Wish
+from app.review.event_list import Wish
 from app.review.events import EventIndex, Ready
 from app.review.reviews import Decision, Reviews
 from app.settings import Settings
+from app.web.page import Page
 from cmhkf.analysis import Analysis
 from cmhkf.datasets.classes import XD_CLASSES
 from cmhkf.media.clip import Clip
@@ -91,8 +93,9 @@ def slowest_ms(ask: Callable[[], object], times: int = 3) -> float:
     return 1000 * max(spent)
 
 
-def questions(index: EventIndex, events: EventList, middle: int) -> dict[str, Callable[[], object]]:
+def questions(behind: Page, middle: int) -> dict[str, Callable[[], object]]:
     """What the page asks for; each begins with the look for what is outdated, as there."""
+    index, events, handlers = behind.events.index, behind.events.list, behind.handlers()
     far = "9999"  # as if the list had just been opened
 
     def page(wish: Wish, offset: int = 0) -> Callable[[], object]:
@@ -124,6 +127,7 @@ def questions(index: EventIndex, events: EventList, middle: int) -> dict[str, Ca
         "the place of an event in the list": place(Wish()),
         "what is left": lambda: events.left(ready()),
         "the counts of the filters": lambda: events.choices(ready()),
+        "the list of all clips, as it is sent": lambda: json.dumps(handlers["library"]({"reviewer": ANN})),
         "the next clip with something left": lambda: events.next_clip(ready(), f"{1:08x}" * 8),
     }
 
@@ -137,15 +141,15 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as home:
         settings = Settings(home=Path(home))
         workspace = Workspace(settings, lambda model: sys.exit(f"{model} is not needed here"))
-        reviews = Reviews(workspace)
-        index, events = EventIndex(workspace, reviews), EventList(workspace.store)
-        fill(workspace, reviews, args.clips, args.events)
-        print(f"{args.clips:,} clips, {events.left(first(index)).n_marks:,} events")
+        behind = Page(workspace)
+        index = behind.events.index
+        fill(workspace, behind.reviews, args.clips, args.events)
+        print(f"{args.clips:,} clips, {behind.events.list.left(first(index)).n_marks:,} events")
         print("\n| question | slowest of 3, ms | |\n|---|---|---|")
-        for name, ask in questions(index, events, args.events // 2).items():
+        for name, ask in questions(behind, args.events // 2).items():
             spent = slowest_ms(ask)
             print(f"| {name} | {spent:.0f} | {'' if spent < BAR_MS else f'over {BAR_MS}'} |", flush=True)
-        reviews.reviewers.choose(ANN, cut=Cut(0.6))
+        behind.reviews.reviewers.choose(ANN, cut=Cut(0.6))
         begun = time.perf_counter()
         first(index)
         print(f"\nall of it at another cut, in the background: {time.perf_counter() - begun:.1f} s")

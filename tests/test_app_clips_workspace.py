@@ -254,7 +254,7 @@ def test_an_upload_becomes_a_clip_and_leaves_no_second_copy(workspace, handlers,
     path = uploaded("in.mp4", clip_file.read_bytes())
     answer = handlers["take_upload"]({"upload": str(path), "name": "<img src=x onerror=alert(1)>.mp4"})
     assert not path.exists()
-    assert workspace.store.library()[0].clip.name == "<img src=x onerror=alert(1)>.mp4"
+    assert workspace.store.library()[0].name == "<img src=x onerror=alert(1)>.mp4"
     begun = handlers["analyse"]({"clip": answer["clip"]})
     while handlers["job"](begun)["state"] != "done":
         time.sleep(0.01)

@@ -299,7 +299,7 @@ def test_a_reel_of_the_library_holds_the_confirmed_segments_of_every_clip(page, 
 
 
 def test_a_selection_is_shown_in_its_order_and_what_is_wrong_is_said(page, tmp_path):
-    by_name = {entry.clip.name: entry.clip.sha256 for entry in page.workspace.store.library()}
+    by_name = {entry.name: entry.sha256 for entry in page.workspace.store.library()}
     clips = [by_name["b.mp4"], by_name["a.mp4"]]
     step = asked(page, which="selected", clips=clips, starts_s=[1.25, 0.0], ends_s=[1.75, 0.25])
     with zipfile.ZipFile(file_at(step["result"])) as packed:

@@ -230,8 +230,8 @@ def test_who_reads_blind_hears_of_others_when_all_of_the_clip_is_decided(library
 
 
 def test_from_clip_to_clip_with_something_left(library):
-    order = [entry.clip.sha256 for entry in library.workspace.store.library()]
-    key = {entry.clip.sha256: entry.analysis_id for entry in library.workspace.store.library()}
+    order = [entry.sha256 for entry in library.workspace.store.library()]
+    key = {entry.sha256: entry.analysis_id for entry in library.workspace.store.library()}
     done = [event for event in listed(library) if event.clip in (order[1], order[2])]
     decide(library, done)
 

@@ -96,7 +96,8 @@ class MadeRow(Base):
 class Entry:
     """One line of the library: a clip and, when it was analysed, one analysis of it."""
 
-    clip: Clip
+    sha256: str
+    name: str
     added: datetime  # UTC: when the clip came in
     duration_s: float  # as measured by the analysis, or as the file states it
     analysis_id: str | None = None
@@ -280,19 +281,20 @@ class Store:
 
     def library(self) -> list[Entry]:
         """Every analysis and every clip without one: what came in last first, of a clip the newest analysis first."""
-        rows = select(ClipRow, AnalysisRow).outerjoin(AnalysisRow, AnalysisRow.clip_sha256 == ClipRow.sha256)
+        clip = (ClipRow.sha256, ClipRow.name, ClipRow.created, ClipRow.probed)
+        made = (AnalysisRow.duration_s, AnalysisRow.id, AnalysisRow.model_id, AnalysisRow.trained, AnalysisRow.peak)
+        rows = select(*clip, *made).outerjoin(AnalysisRow, AnalysisRow.clip_sha256 == ClipRow.sha256)
         with Session(self._engine) as session:
             found = session.execute(rows.order_by(ClipRow.created.desc(), AnalysisRow.created.desc()))
-            return [self._entry(clip, made) for clip, made in found]
+            return [_entry(*row) for row in found]
 
     def alike(self, analysis: Analysis) -> dict[str, Clip]:
         """The clips that the same model saw through the same recipe, by the id of the analysis: these compare."""
-        found = {}
-        for entry in self.library():
-            key = analysis_id(entry.clip.sha256, analysis.model_id, analysis.recipe_hash)
-            if entry.analysis_id == key and (self.analyses_dir / f"{key}.npz").exists():
-                found[key] = entry.clip
-        return found
+        same = (AnalysisRow.model_id == analysis.model_id, AnalysisRow.recipe_hash == analysis.recipe_hash)
+        rows = select(AnalysisRow.id, AnalysisRow.file, ClipRow).where(AnalysisRow.clip_sha256 == ClipRow.sha256, *same)
+        with Session(self._engine) as session:
+            found = session.execute(rows.order_by(ClipRow.created.desc()))
+            return {key: self._revive(row) for key, file, row in found if (self.analyses_dir / file).exists()}
 
     def added_before(self, moment: datetime) -> list[str]:
         """The SHA-256 of every clip that came in before `moment` (with a time zone)."""
@@ -413,15 +415,14 @@ class Store:
     def _relative(self, path: Path) -> str:
         return path.relative_to(self._home).as_posix()
 
-    def _entry(self, row: ClipRow, made: AnalysisRow | None) -> Entry:
-        clip, added = self._revive(row), row.created.replace(tzinfo=timezone.utc)
-        if made is None:
-            return Entry(clip, added, clip.duration_s)
-        return Entry(clip, added, made.duration_s, made.id, made.model_id, made.trained, made.peak)
-
     def _revive(self, row: ClipRow) -> Clip:
         clip = Clip.from_dict(json.loads(row.probed))
         return replace(clip, path=str(self.clips_dir / row.file))
+
+
+def _entry(sha256: str, name: str, created: datetime, probed: str, measured_s: float | None, *made: Any) -> Entry:
+    duration_s: float = json.loads(probed)["duration_s"] if measured_s is None else measured_s
+    return Entry(sha256, name, created.replace(tzinfo=timezone.utc), duration_s, *made)
 
 
 def _stored(clip: Clip) -> str:

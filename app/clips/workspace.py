@@ -154,11 +154,11 @@ class Workspace:
         """
         begun = 0
         for entry in reversed(self.store.library()):
-            job = None if entry.analysis_id else self.analyses.find(entry.clip.sha256)
+            job = None if entry.analysis_id else self.analyses.find(entry.sha256)
             if entry.analysis_id or (job and job.state in ("queued", "running", "failed")):
                 continue
             try:
-                self.analyse(entry.clip.sha256)
+                self.analyse(entry.sha256)
             except CmhkfError:
                 if not begun:
                     raise

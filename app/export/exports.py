@@ -117,13 +117,13 @@ class Exports:
 
     def _parts(self, choice: ReelChoice) -> Iterator[tuple[str, str, ReelChoice]]:
         """Names of clips, ids of their newest analyses, and what is wanted of each: spans as given, else by name."""
-        entries = {entry.clip.sha256: entry for entry in newest(self._workspace)}
+        entries = {entry.sha256: entry for entry in newest(self._workspace)}
         for sha256, start_s, end_s in choice.spans:
             name, key = self._store.clip(sha256).name, entries[sha256].analysis_id if sha256 in entries else ""
             yield name, key or "", replace(choice, spans=((sha256, start_s, end_s),))
-        for entry in [] if choice.spans else sorted(entries.values(), key=lambda entry: entry.clip.name):
-            if choice.which != "confirmed" or self._reviews.log.progress_of(entry.clip.sha256):
-                yield entry.clip.name, entry.analysis_id or "", choice
+        for entry in [] if choice.spans else sorted(entries.values(), key=lambda entry: entry.name):
+            if choice.which != "confirmed" or self._reviews.log.progress_of(entry.sha256):
+                yield entry.name, entry.analysis_id or "", choice
 
     def file(self, analysis_id: str, form: str, cut: Cut, reviewer: str = "") -> Path:
         """Write one of FORMATS now; labels without an analysis are those of all clips.
@@ -174,7 +174,7 @@ class Exports:
 
     def _analysed(self) -> list[str]:
         """The clips that labels of the whole library may hold."""
-        return sorted({entry.clip.sha256 for entry in self._store.library() if entry.analysis_id})
+        return sorted({entry.sha256 for entry in self._store.library() if entry.analysis_id})
 
     def _submit(self, queue: JobQueue, write: Write, clips: Sequence[str]) -> Job:
         """Begin to write a file of these clips."""

@@ -59,8 +59,8 @@ def newest(workspace: Workspace) -> Iterator[Entry]:
     """Each clip with its newest analysis; those without one are left out."""
     seen: set[str] = set()
     for entry in workspace.store.library():
-        if entry.analysis_id and entry.clip.sha256 not in seen:
-            seen.add(entry.clip.sha256)
+        if entry.analysis_id and entry.sha256 not in seen:
+            seen.add(entry.sha256)
             yield entry
 
 

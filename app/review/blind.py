@@ -67,7 +67,7 @@ class BlindLooks:
         if analyzer is None:
             raise ConfigError("the model is still being loaded; try again in a moment")
         made = (analyzer.model_id, analyzer.recipe_hash)
-        found = [e.analysis_id for e in store.library() if e.analysis_id == analysis_id(e.clip.sha256, *made)]
+        found = [e.analysis_id for e in store.library() if e.analysis_id == analysis_id(e.sha256, *made)]
         if not found:
             raise ConfigError(f"{analyzer.model_id} has analysed no clip of the library; open one and analyse it first")
         return [each for each in found if each]
@@ -134,7 +134,7 @@ class BlindLooks:
 
     def here(self, judged: Judged) -> set[int]:
         """Places of windows whose clip is still in the library."""
-        kept = {entry.clip.sha256 for entry in self._workspace.store.library()}
+        kept = {entry.sha256 for entry in self._workspace.store.library()}
         return {place for place, window in judged.look.windows.items() if window.clip in kept}
 
     def classes(self, judged: Judged) -> tuple[str, ...]:

@@ -184,11 +184,11 @@ class EventIndex:
                 done += len(portion)
         return Ready(view_id, choices.cut, choices.blind, n_clips, n_clips - len(outdated) + done)
 
-    def counts(self, view: Ready) -> dict[str, CountsRow]:
-        """What each analysis holds that was looked into, by its id."""
-        asked = select(CountsRow).where(CountsRow.view_id == view.id)
-        with Session(self._engine, expire_on_commit=False) as session:
-            return {row.analysis_id: row for row in session.scalars(asked)}
+    def counts(self, view: Ready) -> dict[str, Row[Any]]:
+        """What each analysis holds that was looked into, by its id: the columns of CountsRow."""
+        asked = select(CountsRow.__table__).where(CountsRow.view_id == view.id)
+        with Session(self._engine) as session:
+            return {row.analysis_id: row for row in session.execute(asked)}
 
     def newest(self, view: Ready) -> str | None:
         """The analysis that was made last."""

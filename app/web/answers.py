@@ -87,7 +87,7 @@ def segments_json(
 
 def entry_json(entry: Entry, job: str | None) -> Json:
     """A line of the library; `job` is the id of the analysis under way."""
-    about = {"clip": entry.clip.sha256, "name": entry.clip.name, "added": entry.added.isoformat(), "job": job}
+    about = {"clip": entry.sha256, "name": entry.name, "added": entry.added.isoformat(), "job": job}
     return about | picked(entry, "duration_s", "analysis_id", "model_id", "trained", "peak")
 
 
