@@ -3,10 +3,11 @@
 from datetime import datetime
 
 import pytest
+from analyses import make_analysis, make_clip
 from fakes import make_video, until
 
 from app.clips.names import Named, named
-from app.clips.strips import FRAMES, Strips, Wanted, frame_times_of, peak_frame
+from app.clips.strips import FRAMES, Strips, Wanted, early_moment, frame_times_of, peak_frame, peak_moment
 from cmhkf.media.clip import probe
 
 
@@ -35,6 +36,15 @@ def test_a_strip_holds_even_frames_and_the_peak():
     assert times == sorted(times)
     assert (len(times), times[0], times[peak_frame(wanted)]) == (FRAMES, 10.5, 15.2)
     assert peak_frame(Wanted("ab" * 32, 10.0, 18.0, None)) == FRAMES // 2
+
+
+def test_a_keyframe_is_one_frame_at_the_peak_or_early_and_never_after_the_last():
+    wanted = peak_moment(make_analysis([0.1, 0.9, 0.3]))
+    assert frame_times_of(wanted) == [pytest.approx(1.0)]
+    assert (wanted.n_frames, peak_frame(wanted)) == (1, 0)
+    assert peak_moment(make_analysis([0.9], duration_s=0.3)).start_s == pytest.approx(0.2)
+    assert peak_moment(make_analysis([0.9], duration_s=0.05)).start_s == 0
+    assert [early_moment(make_clip(duration_s=s)).start_s for s in (60.0, 0.5)] == [1.0, 0.25]
 
 
 def test_strips_are_made_in_the_background_and_what_fails_says_why(workspace, tmp_path):

@@ -6,8 +6,9 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 from analyses import make_analysis, make_clip
-from fakes import FakeAnalyzer, brought, make_video, open_workspace, until, wait
+from fakes import FakeAnalyzer, brought, file_at, make_video, open_workspace, until, wait
 from media_factory import probed
+from PIL import Image
 from sqlalchemy import create_engine, inspect, text
 from test_app_clips_jobs import iter_of
 
@@ -127,6 +128,29 @@ def test_the_review_of_each_clip_is_told_to_its_reviewer(workspace, page, clip_f
     decide(page, analysed(workspace, clip_file))
     assert only(page, "Ann")["review"] == {"left": 1, "decided": 1}
     assert only(page, "Ben")["review"] is None
+
+
+def test_a_keyframe_shows_the_peak_is_made_once_and_goes_with_its_clip(workspace, page, clip_file, other_file):
+    """What is unknown takes no other clip's frame away."""
+    sha256, early = analysed(workspace, clip_file), brought(workspace, other_file, "yard.mp4")
+    key = workspace.store.latest(sha256)
+    asked = {"analyses": [key, "no such"], "clips": [early]}
+    shown = page.handlers()["keyframes"]
+    until(lambda: all(each.get("url") or each["error"] for each in shown(asked).values()))
+    answer = shown(asked)
+    assert "no analysis 'no such'" in answer["no such"]["error"]
+    files = {key: file_at(answer[key]["url"]) for key in (key, early)}
+    peak_s = max(flag_segments(workspace.analysis(key)), key=lambda segment: segment.score).peak_s
+    assert files[key].name.split(".")[2] == f"{round(peak_s * 1000)}-{round(peak_s * 1000)}"
+    assert files[early].name.split(".")[2] == "1000-1000"
+    for file in files.values():
+        width, height = Image.open(file).size
+        assert width / height == pytest.approx(16 / 9, abs=0.05)  # one frame, as the clip's
+    times = [file.stat().st_mtime_ns for file in files.values()]
+    shown(asked)
+    assert [file.stat().st_mtime_ns for file in files.values()] == times
+    page.library.remove(sha256)
+    assert [file.exists() for file in files.values()] == [False, True]
 
 
 # Removal -------------------------------------------------------------------------------------------------------------

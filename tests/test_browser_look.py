@@ -46,19 +46,6 @@ def test_a_phone_shows_the_explanations_and_wide_buttons(at):
     assert min(play["width"], confirm["width"]) >= 60
 
 
-def test_the_search_stays_while_the_list_scrolls(at):
-    page = at()
-    page.evaluate(
-        "() => { const shelf = document.querySelector('.rv-shelf');"
-        "for (let i = 0; i < 40; i++) shelf.append(shelf.firstElementChild.cloneNode(true));"
-        "shelf.scrollTop = 5000; }"
-    )
-    shelf, search = page.evaluate(BOX, ".rv-shelf"), page.evaluate(BOX, ".rv-sift input")
-    assert page.evaluate("document.querySelector('.rv-shelf').scrollTop") > 500
-    assert 46 < search["top"] < search["bottom"] <= shelf["top"]
-    assert shelf["bottom"] <= 900
-
-
 def test_the_help_fits_a_laptop(at):
     page = at(width=1024, height=768)
     page.keyboard.press("?")

@@ -1,4 +1,4 @@
-"""Sprite strips: a few small frames of an event side by side in one JPEG, made when a list shows it."""
+"""Sprite strips: a few small frames of an event, or a clip's keyframe alone, in one JPEG, made when a list shows it."""
 
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -13,10 +13,14 @@ from PIL import Image
 from app.clips.scheduler import Scheduler
 from app.clips.store import Store
 from cmhkf import CmhkfError
+from cmhkf.analysis import Curve
+from cmhkf.media.clip import Clip
 from cmhkf.media.written import stills
 
 VERSION = 1  # in the files' names
 FRAMES = 8  # of a strip, evenly over the event
+EARLY_S = 1.0  # where a clip without an analysis is looked at: its first frame is often black
+LAST_S = 0.1  # no keyframe is nearer to a clip's end, where none may be on display any more
 LONG_SIDE_PX = 256
 MOST_WAITING = 120  # strips; those that were asked for longest ago are not on screen any more
 QUALITY = 70
@@ -25,12 +29,22 @@ MOST_TOGETHER = 8  # strips of one clip that one pass over it makes
 
 @dataclass(frozen=True)
 class Wanted:
-    """Part of a clip."""
+    """Part of a clip, or one moment of it, which begins and ends at once."""
 
     sha256: str
     start_s: float
     end_s: float
     peak_s: float | None
+
+    @property
+    def n_frames(self) -> int:
+        """How many frames its strip has."""
+        return FRAMES if self.end_s > self.start_s else 1
+
+    @classmethod
+    def moment(cls, sha256: str, at_s: float) -> "Wanted":
+        """One frame."""
+        return cls(sha256, at_s, at_s, at_s)
 
 
 class Strips:
@@ -94,8 +108,8 @@ class Strips:
                 if not own:
                     raise CmhkfError(f"{clip.name} shows no frame there")
                 width, height = own[0].size
-                strip = Image.new("RGB", (width * FRAMES, height))
-                for i in range(FRAMES):
+                strip = Image.new("RGB", (width * each.n_frames, height))
+                for i in range(each.n_frames):
                     strip.paste(own[min(i, len(own) - 1)], (i * width, 0))
                 with self._store.scratch.making(self._path(each)) as part:
                     strip.save(part, "JPEG", quality=QUALITY)
@@ -103,7 +117,7 @@ class Strips:
 
 def frame_times_of(wanted: Wanted) -> list[float]:
     """When the frames of a strip are: the middles of equal parts, the one nearest to the peak at the peak."""
-    edges = np.linspace(wanted.start_s, wanted.end_s, FRAMES + 1)
+    edges = np.linspace(wanted.start_s, wanted.end_s, wanted.n_frames + 1)
     times = (edges[:-1] + edges[1:]) / 2
     if wanted.peak_s is not None:
         times[peak_frame(wanted)] = min(max(wanted.peak_s, wanted.start_s), wanted.end_s)
@@ -113,6 +127,18 @@ def frame_times_of(wanted: Wanted) -> list[float]:
 def peak_frame(wanted: Wanted) -> int:
     """Which frame of a strip shows the peak, from 0; the middle one without a peak."""
     if wanted.peak_s is None:
-        return FRAMES // 2
+        return wanted.n_frames // 2
     share = (wanted.peak_s - wanted.start_s) / max(wanted.end_s - wanted.start_s, 1e-9)
-    return int(np.clip(share * FRAMES, 0, FRAMES - 1))
+    return int(np.clip(share * wanted.n_frames, 0, wanted.n_frames - 1))
+
+
+def peak_moment(curve: Curve) -> Wanted:
+    """The moment of the highest score: the keyframe of a clip that is analysed."""
+    line = curve.timeline
+    at_s = min(float(line.middles_s[curve.scores.argmax()]), line.duration_s - LAST_S)
+    return Wanted.moment(curve.clip.sha256, max(0.0, at_s))
+
+
+def early_moment(clip: Clip) -> Wanted:
+    """The keyframe of a clip that is not."""
+    return Wanted.moment(clip.sha256, min(EARLY_S, clip.duration_s / 2))

@@ -12,6 +12,7 @@ from app.clips.curves import short
 from app.clips.jobs import JobStatus
 from app.clips.playback import Playable, Playback
 from app.clips.store import Entry
+from app.clips.strips import Strips, Wanted, peak_frame
 from app.clips.truths import KeptTruth, fit
 from app.explain.explain import Explanation, Neighbourhood
 from app.export.marks_file import MarksFile
@@ -114,6 +115,15 @@ def listed_json(listed: Listed, left_s: Mapping[str, float | None]) -> Json:
 def preview_json(status: JobStatus) -> Json:
     """How far a preview is, and the address of its file."""
     return plain(status) | {"url": plain(status.result) or ""}
+
+
+def strips_json(strips: Strips, wanted: Mapping[str, Wanted]) -> Json:
+    """For each key the address of its strip, empty while it is made, or why there is none."""
+    made = zip(wanted.items(), strips.of([*wanted.values()]), strict=True)
+    return {
+        key: {"url": plain(path) or "", "error": why, "peak": peak_frame(each), "frames": each.n_frames}
+        for (key, each), (path, why) in made
+    }
 
 
 def review_json(view: View) -> Json:

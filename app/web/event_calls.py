@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from app.clips.strips import FRAMES, Strips, Wanted, peak_frame
+from app.clips.strips import Strips, Wanted
 from app.clips.workspace import Workspace
 from app.review.bulk import Bulk, Outcome
 from app.review.event_list import Event, EventList, Wish
@@ -13,7 +13,7 @@ from app.review.events import EventIndex, Ready
 from app.review.log import now_iso
 from app.review.reviewers import Choices
 from app.review.reviews import Decision, Reviews
-from app.web.answers import Json, file_url, plain
+from app.web.answers import Json, file_url, plain, strips_json
 from app.web.calls import Arguments
 from cmhkf.errors import ConfigError
 from cmhkf.numbers import whole
@@ -99,18 +99,16 @@ class EventCalls:
     def _named(self, data: Arguments) -> list[str]:
         """The keys of the events that a call is about."""
         if "events" in data:
-            return _keys(data)
+            return keys_of(data)
         found = self._events.list.keys(self._ready(data), _wish(data), data.text("as_of"))
-        return sorted(set(found) - set(_keys(data, "except")))
+        return sorted(set(found) - set(keys_of(data, "except")))
 
     def strips(self, data: Arguments) -> Json:
         """{reviewer, events: keys} -> for each key the address of its strip, empty while it is made, or why there is
         none."""
-        found = self._events.list.named(self._ready(data, 0.0), _keys(data))
-        wanted = [Wanted(each.clip, each.start_s, each.end_s, each.peak_s) for each in found]
-        made = zip(found, wanted, self._events.strips.of(wanted), strict=True)
-        told = {e.key: {"url": plain(path) or "", "error": why, "peak": peak_frame(w)} for e, w, (path, why) in made}
-        return {"frames": FRAMES, "strips": told}
+        found = self._events.list.named(self._ready(data, 0.0), keys_of(data))
+        wanted = {each.key: Wanted(each.clip, each.start_s, each.end_s, each.peak_s) for each in found}
+        return strips_json(self._events.strips, wanted)
 
     def decide(self, data: Arguments) -> Json:
         """{reviewer, action, request, events: keys, label?, note?} -> what came of it. Without `events`, of the whole
@@ -167,7 +165,8 @@ def _choices(choices: Choices) -> Json:
     return {"cut": plain(choices.cut), "blind": choices.blind, "filters": [list(each) for each in choices.filters]}
 
 
-def _keys(data: Arguments, name: str = "events") -> list[str]:
+def keys_of(data: Arguments, name: str = "events") -> list[str]:
+    """The keys that an argument lists; none where it is missing."""
     return [str(key) for key in data.get(name, [])]
 
 

@@ -8,6 +8,7 @@ from app.clips.curves import curves_file, growing_curves
 from app.clips.jobs import Job
 from app.clips.names import named
 from app.clips.previews import Previews
+from app.clips.strips import Wanted, early_moment, peak_moment
 from app.clips.truths import TruthStore
 from app.clips.workspace import Workspace
 from app.explain.explain import Explainer
@@ -26,10 +27,10 @@ from app.review.rules import reviewer_name
 from app.web import answers
 from app.web.answers import Json, file_url, plain
 from app.web.calls import Arguments, guarded
-from app.web.event_calls import EventCalls, Events
+from app.web.event_calls import EventCalls, Events, keys_of
 from app.web.faults import PageFaults
 from app.web.uploads import Uploads, uploaded
-from cmhkf import Analysis, ConfigError
+from cmhkf import Analysis, CmhkfError, ConfigError
 from cmhkf.analysis import Growing
 from cmhkf.home import EXAMPLES
 from cmhkf.media.clip import VIDEO_SUFFIXES, probe
@@ -75,6 +76,7 @@ class Page:
             "copy": self.copy,
             "library": self.list_clips,
             "analyse_all": lambda _: {"n": self.workspace.analyse_all()},
+            "keyframes": self.keyframes,
             "move": self.move,
             "remove": self.remove,
             "previews": self.preview,
@@ -199,6 +201,21 @@ class Page:
             "keep_days": self.workspace.settings.keep_days,
             "complete": all(each.glance or not each.entry.analysis_id for each in listed),
         }
+
+    def keyframes(self, data: Arguments) -> Json:
+        """{analyses, clips} -> for each of these ids a strip of one frame, as `event_strips` answers: the highest score
+        of an analysis, or an early moment of a clip."""
+        store, wanted, lost = self.workspace.store, dict[str, Wanted](), Json()
+        for name, moment in (
+            ("analyses", lambda key: peak_moment(self.workspace.curve(key))),
+            ("clips", lambda sha256: early_moment(store.clip(sha256))),
+        ):
+            for key in keys_of(data, name):
+                try:
+                    wanted[key] = moment(key)
+                except CmhkfError as error:
+                    lost[key] = {"error": str(error)}
+        return answers.strips_json(self.events.strips, wanted) | lost
 
     def move(self, data: Arguments) -> Json:
         """{job, before} -> {}: do a waiting analysis before another; an empty `before`: after all."""

@@ -36,7 +36,7 @@ function smallCurve(event) {
 export function makeCard() {
   const card = make('div', 'rv-ev-card');
   card.setAttribute('role', 'option');
-  card.tabIndex = -1;
+  const screen = make('span', 'rv-ev-screen');
   let film = null; // its strip
   let playing = null;
 
@@ -59,13 +59,7 @@ export function makeCard() {
   function show(event, { index, total, chosen, pending }) {
     const told = JSON.stringify([event, index, total, chosen, pending, state.cut.threshold]);
     if (card.told === told) return;
-    if (card.key !== event.key) {
-      rest();
-      film = null;
-      card.screen = make('span', 'rv-ev-screen');
-    }
     Object.assign(card, { told, key: event.key, event, id: 'rv-ev-' + index });
-    card.dataset.index = index;
     card.dataset.state = event.state;
     card.classList.toggle('rv-ev-pending', pending);
     card.ariaSelected = String(chosen);
@@ -92,16 +86,16 @@ export function makeCard() {
     text.append(head, smallCurve(event), about, moment, more);
     const box = make('span', 'rv-ev-box');
     box.ariaHidden = 'true';
-    card.replaceChildren(card.screen, text, box);
+    card.replaceChildren(screen, text, box);
     card.title = [event.name, event.model_label && 'Model: ' + event.model_label, extra].filter(Boolean).join('\n');
   }
 
   // The strip, when it is there; `error`: why there is none.
-  function showStrip({ url, error, peak }, frames) {
+  function showStrip({ url, error, peak, frames }) {
     if (film || (!url && !error)) return;
     if (error) {
-      card.screen.replaceChildren(make('span', 'rv-ev-noframe', 'no frame'));
-      card.screen.title = error;
+      screen.replaceChildren(make('span', 'rv-ev-noframe', 'no frame'));
+      screen.title = error;
       return;
     }
     const window = make('span', 'rv-ev-window');
@@ -113,11 +107,11 @@ export function makeCard() {
     image.src = address(url);
     image.style.width = 100 * frames + '%';
     window.append(image);
-    card.screen.replaceChildren(window);
+    screen.replaceChildren(window);
     film = image;
     place(peak);
     if (card.matches(':hover, :focus')) play();
   }
 
-  return { card, show, showStrip, rest, hasStrip: () => film !== null };
+  return { node: card, show, showStrip, rest };
 }

@@ -4,6 +4,7 @@ import { replaceAddress } from '../lib/router.js';
 import { listen } from '../state.js';
 import { NO_WISH } from './sort.js';
 
+// `onChange` is told whether somebody chose something, and did not come back to it.
 export function makeFilter({ onChange }) {
   const form = find('.rv-sift');
   const more = form.querySelector('details');
@@ -44,7 +45,7 @@ export function makeFilter({ onChange }) {
   let timer = null;
   function changed() {
     mark();
-    onChange();
+    onChange(true);
     clearTimeout(timer);
     timer = setTimeout(write, 250); // browsers limit how often the address may change
   }
@@ -55,7 +56,7 @@ export function makeFilter({ onChange }) {
   listen({
     restored(query) {
       read(query);
-      onChange();
+      onChange(false);
     },
     status({ library }) {
       offerClasses(fields.class, library.map((entry) => entry.label)); // prettier-ignore

@@ -22,7 +22,12 @@ export function makeLibrary({ onOpen, onExample, onAnalyse, onCancel, onRemoved 
     onCancel,
     onRemove: removal.open,
   });
-  const filter = makeFilter({ onChange: draw });
+  const filter = makeFilter({
+    onChange(chosen) {
+      if (chosen) list.toTop();
+      draw();
+    },
+  });
 
   const isOpen = (entry) => (entry.analysis_id ? entry.analysis_id === state.analysis : entry.clip === state.clip);
 

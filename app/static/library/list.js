@@ -1,46 +1,114 @@
-// The list of clips: one row each, kept while nothing of it changes, so that hundreds stay quick.
+// The list of clips: a row each, with its keyframe. Only those in view are drawn, so that thousands stay quick.
 import { button, find, make } from '../lib/dom.js';
-import { clock } from '../lib/format.js';
+import { clamp, clock } from '../lib/format.js';
+import { address } from '../lib/host.js';
+import { request } from '../lib/server.js';
+import { makeStrips } from '../lib/strips.js';
+import { makeVirtual } from '../lib/virtual.js';
 import { state } from '../state.js';
 import { stateOf } from './sort.js';
 import { lostOf, wordsOfEntry } from './words.js';
 
-export function makeList({ onOpen, onAnalyse, onCancel, onRemove }) {
-  const list = find('.rv-shelf');
-  const rows = new Map(); // by analysis, or by clip where there is none: {row, told}
+const ROW_PX = 76;
 
-  function when(iso) {
-    const date = new Date(iso);
-    const today = date.toDateString() === new Date().toDateString();
-    return today
-      ? date.toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' })
-      : date.toLocaleDateString([], { day: 'numeric', month: 'short' });
+const keyOf = (entry) => entry.analysis_id ?? entry.clip;
+
+// An analysis is shown at its highest score, a clip without one near its beginning.
+const askKeyframes = (entries) =>
+  request('keyframes', {
+    analyses: entries.filter((entry) => entry.analysis_id).map(keyOf),
+    clips: entries.filter((entry) => !entry.analysis_id).map(keyOf),
+  });
+
+function when(iso) {
+  const date = new Date(iso);
+  const today = date.toDateString() === new Date().toDateString();
+  return today
+    ? date.toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' })
+    : date.toLocaleDateString([], { day: 'numeric', month: 'short' });
+}
+
+function wordsOf(entry, where) {
+  const [score, text, share] = wordsOfEntry(entry, where);
+  const words = make('span', 'rv-entrywords');
+  const facts = make('span', 'rv-entryfacts');
+  facts.append(
+    make('span', '', clock(entry.duration_s, 0)),
+    make('span', 'rv-standing', score),
+    make('time', '', when(entry.added)),
+  );
+  words.append(make('span', 'rv-name', entry.name), facts);
+  if (text) words.append(make('span', 'rv-what', text));
+  if (where === 'analysing') {
+    const bar = make('span', share === null ? 'rv-bar1 rv-unknown' : 'rv-bar1');
+    bar.append(make('i', 'rv-bit'));
+    if (share !== null) bar.firstChild.style.width = 100 * share + '%';
+    words.append(bar);
+  }
+  return words;
+}
+
+export function makeList({ onOpen, onAnalyse, onCancel, onRemove }) {
+  const scroll = find('.rv-shelf');
+  const list = scroll.firstElementChild;
+  list.style.setProperty('--row', ROW_PX + 'px');
+  let entries = [];
+  let isOpen = () => false; // the entry that is on screen
+
+  const indexOf = (key) => entries.findIndex((entry) => keyOf(entry) === key);
+  const focused = () => list.querySelector('li:focus-within');
+  const isShown = () => scroll.clientHeight > 0; // the drawer may be closed
+  const virtual = makeVirtual({
+    scroll,
+    space: list,
+    measured: () => ({ columns: 1, columnPx: 0, rowPx: ROW_PX, gapPx: 0 }),
+    total: () => entries.length,
+    at: (index) => entries[index],
+    keyOf,
+    make: (key) => ({ node: Object.assign(make('li'), { key }), thumb: make('span', 'rv-thumb'), told: '' }),
+    show: showRow,
+    held: () => indexOf(focused()?.key),
+    isShown,
+    onDrawn: () => keyframes.want(),
+  });
+  const keyframes = makeStrips({
+    keyOf,
+    inView() {
+      const [from, to] = virtual.range(0);
+      return entries.slice(from, to + 1);
+    },
+    ask: askKeyframes,
+    onStrips: () => virtual.shown().forEach(showKeyframe),
+    isShown,
+  });
+
+  function showKeyframe({ node, thumb }) {
+    const url = keyframes.of(node.key)?.url;
+    if (!url || thumb.firstChild) return;
+    thumb.append(Object.assign(make('img'), { alt: '', draggable: false, src: address(url) })); // its name is beside it
   }
 
-  function draw(row, entry, current) {
+  function showRow(row, entry, index) {
+    const current = isOpen(entry);
+    const told = JSON.stringify([entry, current, new Date().toDateString()]);
+    if (row.told !== told) draw(row, entry, current);
+    row.told = told;
+    row.node.ariaPosInSet = index + 1;
+    row.node.ariaSetSize = entries.length;
+    showKeyframe(row);
+  }
+
+  function draw({ node, thumb }, entry, current) {
     const where = stateOf(entry);
-    const [score, text, share] = wordsOfEntry(entry, where);
     const [, lost] = lostOf(entry);
-    row.className = 'rv-item rv-is-' + where;
-    row.classList.toggle('rv-partly', lost !== '');
+    node.className = 'rv-item rv-is-' + where;
+    node.classList.toggle('rv-partly', lost !== '');
     const opener = button('', 'rv-entry', () =>
       onOpen(entry.analysis_id ? { analysis_id: entry.analysis_id } : { clip: entry.clip }),
     );
-    const facts = make('span', 'rv-entryfacts');
-    facts.append(
-      make('span', '', clock(entry.duration_s, 0)),
-      make('span', 'rv-standing', score),
-      make('time', '', when(entry.added)),
-    );
-    opener.append(make('span', 'rv-name', entry.name), facts);
-    if (text) opener.append(make('span', 'rv-what', text));
-    if (where === 'analysing') {
-      const bar = make('span', share === null ? 'rv-bar1 rv-unknown' : 'rv-bar1');
-      bar.append(make('i', 'rv-bit'));
-      if (share !== null) bar.firstChild.style.width = 100 * share + '%';
-      opener.append(bar);
-    }
-    opener.title = [entry.name, entry.model_id, where === 'failed' ? text : '', lost].filter(Boolean).join(' · ');
+    opener.append(thumb, wordsOf(entry, where));
+    const why = where === 'failed' ? wordsOfEntry(entry, where)[1] : '';
+    opener.title = [entry.name, entry.model_id, why, lost].filter(Boolean).join(' · ');
     if (current) opener.setAttribute('aria-current', 'true');
     const acts = [];
     if (where === 'analysing' || where === 'waiting')
@@ -50,44 +118,45 @@ export function makeList({ onOpen, onAnalyse, onCancel, onRemove }) {
       acts.push(button(verb, 'rv-link', () => onAnalyse(entry), verb + ': ' + entry.name));
     }
     acts.push(button('×', 'rv-away', () => onRemove(entry), 'Remove ' + entry.name));
-    const held = row.contains(document.activeElement) ? document.activeElement.className : null;
-    row.replaceChildren(opener, ...acts);
-    if (held) (row.querySelector('.' + held.replace(/ /g, '.')) ?? opener).focus();
+    const held = node.contains(document.activeElement) ? document.activeElement.className : null;
+    node.replaceChildren(opener, ...acts);
+    if (held) (node.querySelector('.' + held.replace(/ /g, '.')) ?? opener).focus();
   }
 
-  // `isOpen` tells the entry that is on screen.
-  function show(entries, isOpen) {
-    const wanted = entries.map((entry) => {
-      const key = entry.analysis_id ?? entry.clip;
-      const current = isOpen(entry);
-      const told = JSON.stringify([entry, current, new Date().toDateString()]);
-      let kept = rows.get(key);
-      if (!kept) rows.set(key, (kept = { row: make('li') }));
-      if (kept.told !== told) draw(kept.row, entry, current);
-      kept.told = told;
-      return kept.row;
-    });
-    const shown = new Set(wanted);
-    for (const [key, { row }] of rows) if (!shown.has(row)) rows.delete(key);
-    const same = wanted.length === list.children.length && wanted.every((row, i) => row === list.children[i]);
-    if (same) return;
-    const held = document.activeElement;
-    const place = [...list.children].findIndex((row) => row.contains(held));
-    list.replaceChildren(...wanted);
-    if (place < 0) return;
-    if (held.isConnected) held.focus({ preventScroll: true });
-    else if (state.clip)
+  function go(index) {
+    index = clamp(index, 0, entries.length - 1);
+    virtual.reveal(index);
+    virtual.draw();
+    virtual.nodeAt(index)?.querySelector('.rv-entry').focus({ preventScroll: true });
+  }
+
+  // What is at the top of the view stays there when clips come and go above it.
+  function show(wanted, isOpenNow) {
+    const held = focused();
+    const top = Math.floor(scroll.scrollTop / ROW_PX);
+    const first = top && entries[top];
+    entries = wanted;
+    isOpen = isOpenNow;
+    const now = first ? indexOf(keyOf(first)) : -1;
+    virtual.draw();
+    if (now >= 0 && now !== top) scroll.scrollTop += (now - top) * ROW_PX;
+    if (!held || held.isConnected) return;
+    if (state.clip)
       find('.rv-hit').focus({ preventScroll: true }); // Space plays, and opens nothing
-    else (list.children[place] ?? list.lastElementChild)?.querySelector('.rv-entry').focus();
+    else go(Number(held.dataset.index));
   }
 
   list.addEventListener('keydown', (event) => {
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
     if (!step) return;
-    const buttons = [...list.querySelectorAll('.rv-entry')];
-    const here = buttons.indexOf(event.target.closest('li').querySelector('.rv-entry'));
-    buttons[here + step]?.focus();
+    go(Number(event.target.closest('li').dataset.index) + step);
     event.preventDefault();
   });
-  return { show };
+
+  return {
+    show,
+    toTop() {
+      scroll.scrollTop = 0;
+    },
+  };
 }

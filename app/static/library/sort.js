@@ -22,10 +22,11 @@ export function stateOf(entry) {
 /** @param {Entry} entry */
 const leftOf = (entry) => entry.review?.left ?? entry.segments ?? -1;
 
+const names = new Intl.Collator(undefined, { numeric: true });
 /** @type {Record<string, (a: Entry, b: Entry) => number>} */
 const SORTS = {
   newest: (a, b) => (a.added < b.added ? 1 : a.added > b.added ? -1 : 0),
-  name: (a, b) => a.name.localeCompare(b.name, undefined, { numeric: true }),
+  name: (a, b) => names.compare(a.name, b.name),
   peak: (a, b) => (b.peak ?? -1) - (a.peak ?? -1),
   duration: (a, b) => b.duration_s - a.duration_s,
   left: (a, b) => leftOf(b) - leftOf(a),

@@ -8,6 +8,7 @@ import { stateOf } from './sort.js';
 
 let requested = 0;
 let shown = 0;
+let took_ms = 0; // the newest answer: of thousands of clips, or over a slow line, it takes a while
 let timer = null;
 let reviewer = () => '';
 
@@ -17,7 +18,9 @@ export function useReviewer(name) {
 
 export async function refresh() {
   const mine = ++requested;
+  const begun = performance.now();
   const [model, library] = await Promise.all([request('status'), request('library', { reviewer: reviewer() })]);
+  took_ms = performance.now() - begun;
   if (mine < shown) return; // overtaken by a newer one
   shown = mine;
   state.status = { ...model, ...library };
@@ -36,7 +39,7 @@ export function refreshSoon() {
 export async function keepFresh() {
   const root = find('.rv');
   while (root.isConnected) {
-    await pause(state.status.complete === false ? 200 : 1500);
+    await pause(state.status.complete === false ? 200 : Math.max(1500, 4 * took_ms));
     const { model, complete, library, queue } = state.status;
     const underWay = queue.length || library.some((entry) => ['waiting', 'analysing'].includes(stateOf(entry)));
     if (['queued', 'running'].includes(model) || !complete || underWay) await refresh().catch(passBy);

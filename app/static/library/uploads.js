@@ -144,7 +144,7 @@ export function makeUploads() {
     name.title = item.file.name;
     const bar = make('span', 'rv-bar1');
     bar.append(make('i', 'rv-bit'));
-    row.append(name, make('span', 'rv-what'), retry, bar, away);
+    row.append(make('span', 'rv-thumb'), name, make('span', 'rv-what'), retry, bar, away);
     return row;
   }
 
