@@ -288,7 +288,7 @@ class Store:
             found = session.execute(rows.order_by(ClipRow.created.desc(), AnalysisRow.created.desc()))
             return [_entry(*row) for row in found]
 
-    def alike(self, analysis: Analysis) -> dict[str, Clip]:
+    def alike(self, analysis: Analysis | Curve) -> dict[str, Clip]:
         """The clips that the same model saw through the same recipe, by the id of the analysis: these compare."""
         same = (AnalysisRow.model_id == analysis.model_id, AnalysisRow.recipe_hash == analysis.recipe_hash)
         rows = select(AnalysisRow.id, AnalysisRow.file, ClipRow).where(AnalysisRow.clip_sha256 == ClipRow.sha256, *same)
