@@ -1,7 +1,8 @@
 """CLIP's image transformer for inference alone: what open_clip's computes, in fewer passes over the memory.
 
 Folded into the weights: the frames' normalisation, so that bytes go in as they are; attention's 1/sqrt(64), which is
-exact; and QuickGELU's factor, by x sigmoid(1.702 x) = silu(1.702 x) / 1.702.
+exact; and QuickGELU's factor, by x sigmoid(1.702 x) = silu(1.702 x) / 1.702. Of the last block only the token that is
+read is computed.
 """
 
 from typing import Any
@@ -45,23 +46,24 @@ class _Block:
         self.fc = linear(mlp.c_fc.weight * QUICK_GELU, mlp.c_fc.bias * QUICK_GELU)
         self.proj = linear(mlp.c_proj.weight / QUICK_GELU, mlp.c_proj.bias)
 
-    def __call__(self, x: Tensor) -> Tensor:
-        x = self.out.added(attention(self.qkv(self.ln_1(x))), x)
+    def __call__(self, x: Tensor, n: int = TOKENS) -> Tensor:
+        """The first `n` tokens, [B, n, 768], of [B, N, 768]."""
+        x = self.out.added(attention(self.qkv(self.ln_1(x)), n), x[:, :n].contiguous())
         return self.proj.added(self.fc.silu(self.ln_2(x)), x)
 
 
-def attention(qkv: Tensor) -> Tensor:
-    """Heads of 64 values from [B, N, 3 * 768], the queries scaled; [B, N, 768].
+def attention(qkv: Tensor, n: int) -> Tensor:
+    """Heads of 64 values from [B, N, 3 * 768], the queries scaled; of the first `n` tokens, [B, n, 768].
 
     torch's scaled dot product attention takes twice as long as plain products on a CPU (and longer on some).
     """
     heads = qkv.unflatten(2, (3, HEADS, -1)).permute(2, 0, 3, 1, 4)  # [3, B, heads, N, 64]
     if not qkv.is_cpu:
         q, k, v = heads.unbind()
-        seen = F.scaled_dot_product_attention(q, k, v, scale=1.0)
+        seen = F.scaled_dot_product_attention(q[..., :n, :], k, v, scale=1.0)
     else:
         q, k, v = heads.contiguous().flatten(1, 2).unbind()
-        seen = torch.bmm(torch.bmm(q, k.mT).softmax(dim=-1), v).unflatten(0, (-1, HEADS))
+        seen = torch.bmm(torch.bmm(q[:, :n], k.mT).softmax(dim=-1), v).unflatten(0, (-1, HEADS))
     return seen.transpose(1, 2).flatten(2)
 
 
@@ -91,6 +93,8 @@ class ImageTower:
         x = self.position.repeat(len(frames), 1, 1)  # [B, 197, 768]
         x[:, 1:] += self.patches(pixels.flatten(3).flatten(1, 2))
         x = self.ln_pre(x)
-        for block in self.blocks:
+        *blocks, last = self.blocks
+        for block in blocks:
             x = block(x)
+        x = last(x, 1)  # nothing looks at its other tokens
         return (self.ln_post(x[:, 0]) @ self.projection).float()
