@@ -1,6 +1,6 @@
 """One clock for frames and sound: each unusual file shows the right frame at each moment, and clicks under it."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from fractions import Fraction
 
 import numpy as np
@@ -18,8 +18,11 @@ from cmhkf.errors import DataError
 from cmhkf.features.extract import Features, extract
 from cmhkf.features.recipe import Recipe
 from cmhkf.media.clip import SnippetStream, frame_times, probe, stream_audio
+from cmhkf.media.decode import clock
 from cmhkf.media.decode.clock import Packets, constant_rate, find_pieces
+from cmhkf.media.decode.container import opened
 from cmhkf.media.sampling import FrameSampling
+from cmhkf.media.sandbox import LIMITS
 
 HZ = 16_000
 WHOLE = FrameSampling(tuple(range(16)), 80, None, "bilinear", stretched_px=(80, 80))
@@ -54,6 +57,16 @@ def test_each_click_is_heard_under_its_frame(case, clip):
     if not case.clicks_s:
         pytest.skip("no sound")
     assert click_times(np.concatenate(list(stream_audio(clip, HZ)))) == pytest.approx(case.clicks_s, abs=0.05)
+
+
+def test_a_clock_that_was_kept_is_the_same_and_the_file_is_not_read_through_again(case, tmp_path, monkeypatch):
+    def read():
+        with opened(str(case.path)) as source:
+            return asdict(clock.read_clock(source, LIMITS, lambda: None, tmp_path / "clock.npz"))
+
+    first = read()
+    monkeypatch.setattr(clock, "packets_of", None)
+    np.testing.assert_equal(read(), first)
 
 
 def test_the_rate_is_the_measured_one_or_none(case, clip):

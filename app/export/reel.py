@@ -104,7 +104,12 @@ def _cut(one: Shown, file: Path, n_frames: int, layout: Layout) -> Iterator[floa
     spans = [(shot.start_s, one.until_s)]
     side_px = max(layout.picture(shot.clip))
     (written,) = yield from write_mp4s(
-        shot.clip, [(file, spans)], crf=CRF, long_side_px=side_px, constant_rate=layout.rate
+        shot.clip,
+        [(file, spans)],
+        crf=CRF,
+        long_side_px=side_px,
+        constant_rate=layout.rate,
+        clock_file=file.with_name(f"{shot.clip.sha256}.npz"),  # of a long clip it takes a while to find
     )
     if written.audio_fault:
         one.remark = f"without its audio: {written.audio_fault}"

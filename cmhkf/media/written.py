@@ -50,6 +50,7 @@ def write_mp4s(
     crf: int,
     long_side_px: int | None = None,
     constant_rate: int | None = None,
+    clock_file: Path | None = None,
 ) -> Generator[float, None, list[Written]]:
     """Write an H.264 and AAC mp4 for each output, its spans one after the other, and yield the seconds done in all.
 
@@ -57,6 +58,9 @@ def write_mp4s(
     frames per second instead, each of them what the clip shows at that moment. No side is over `long_side_px`. Audio
     that cannot be decoded is left out, and `Written` says so. Files appear when all are complete and checked; closing
     the iterator stops the work and leaves none.
+
+    The times of all packets, for which the whole clip is read through, are kept in `clock_file`; an earlier call's for
+    the same clip are taken from there.
 
     Raises:
         NotWrittenError: the clip cannot be decoded there, or a written file does not hold what was requested.
@@ -73,6 +77,7 @@ def write_mp4s(
                 "constant": constant_rate is not None,
                 "crf": crf,
                 "with_audio": clip.has_audio,
+                "clock_file": clock_file and str(clock_file.absolute()),
                 "outputs": [
                     {"path": str(part.absolute()), "spans": [[_exact(edge) for edge in span] for span in spans]}
                     for part, (_, spans) in zip(parts, outputs, strict=True)

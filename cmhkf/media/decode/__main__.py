@@ -5,6 +5,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from queue import Queue
 from threading import Thread
 from typing import Any, BinaryIO
@@ -81,9 +82,9 @@ def _work(
     # Imported here: libav is mapped only after the limits hold.
     from cmhkf.media.decode import audio, clock, container, copying, description, frames, keys, writing
 
-    kind, path = job.pop("kind"), job.pop("path")
+    kind, path, kept = job.pop("kind"), job.pop("path"), job.pop("clock_file", None)
     with container.opened(path) as source:
-        read = clock.read_clock(source, limits, lambda: send(BEAT))
+        read = clock.read_clock(source, limits, lambda: send(BEAT), kept and Path(kept))
     writers = {"mp4s": writing.mp4s, "copy": copying.copy, "stills": writing.stills, "count": writing.count}
     if kind in writers:
         for message in writers[kind](path, read, limits, **job):

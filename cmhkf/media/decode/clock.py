@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from pathlib import Path
 from struct import Struct
 
 import av.container
@@ -26,6 +27,7 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from cmhkf.files import open_npz, save_npz
 from cmhkf.media.decode.container import audio_frames, packets_of, unparsed, video_track
 from cmhkf.media.sandbox import MediaLimits
 
@@ -91,11 +93,36 @@ class FileClock:
         return shown[shown >= times[first] - 1e-6] - times[first]
 
 
-def read_clock(source: av.container.InputContainer, limits: MediaLimits, beat: Callable[[], None]) -> FileClock:
-    """Read all timestamps of the chosen tracks without decoding; `beat` is called now and then. Raises MediaError."""
-    track = video_track(source, limits)
+def read_clock(
+    source: av.container.InputContainer, limits: MediaLimits, beat: Callable[[], None], kept: Path | None = None
+) -> FileClock:
+    """Read all timestamps of the chosen tracks without decoding; `beat` is called now and then. Raises MediaError.
+
+    They are put into the file `kept`, or taken from it where an earlier call on the same source has put them there: to
+    find them, all of the source is read.
+    """
+    name, track = source.format.name, video_track(source, limits)
     sound = source.streams.audio[0] if source.streams.audio else None
     tracks: list[Track] = [track, sound] if sound else [track]
+    if kept and kept.exists():
+        with open_npz(kept) as file:
+            tables, was_lost = [file[str(n)] for n in range(len(tracks))], bool(file["was_lost"])
+    else:
+        tables, was_lost = _read(source, tracks, limits, beat)
+        if kept:
+            save_npz(kept, {str(n): table for n, table in enumerate(tables)} | {"was_lost": np.array(was_lost)})
+    found = [_packets(one, table, name) for one, table in zip(tracks, tables, strict=True)]
+    found = [packets for packets in found if len(packets)] or found[:1]
+    shifts, starts = find_pieces(found, name)
+    heard = found[1] if len(found) > 1 else None
+    return FileClock(name, found[0], heard, shifts, starts, was_lost)
+
+
+def _read(
+    source: av.container.InputContainer, tracks: Sequence[Track], limits: MediaLimits, beat: Callable[[], None]
+) -> tuple[list[np.ndarray], bool]:
+    """The table of each track's packets, and whether the audio's is as `audio_frames` reads it."""
+    track, sound = tracks[0], tracks[1] if len(tracks) > 1 else None
     tables = [bytearray() for _ in tracks]
     at = {one.index: n for n, one in enumerate(tracks)}
     hides = track.codec_context.codec.canonical_name == "vp8"
@@ -107,17 +134,12 @@ def read_clock(source: av.container.InputContainer, limits: MediaLimits, beat: C
             beat()
         if n == 0 and len(tables[0]) > limits.frames * ROW.size:
             break
-    name = source.format.name
     was_lost = False
-    if name == "mpegts" and sound and sound.codec_context and sound.codec_context.name == "aac":
+    if source.format.name == "mpegts" and sound and sound.codec_context and sound.codec_context.name == "aac":
         was_lost = bool((_rows(tables[1])["flags"] & DAMAGED).any())
     if was_lost and sound:
         tables[1] = _audio_rows(source, track, sound, _rows(tables[0])["place"], beat)
-    found = [_packets(one, _rows(table), name) for one, table in zip(tracks, tables, strict=True)]
-    found = [packets for packets in found if len(packets)] or found[:1]
-    shifts, starts = find_pieces(found, name)
-    heard = found[1] if len(found) > 1 else None
-    return FileClock(name, found[0], heard, shifts, starts, was_lost)
+    return [_rows(table) for table in tables], was_lost
 
 
 def _row(place: int, packet: Packet, *, hidden: bool = False) -> bytes:
