@@ -12,17 +12,17 @@ from cmhkf.media.clip import probe
 
 
 @pytest.mark.parametrize(
-    ("name", "camera", "begun"),
+    ("name", "camera", "begun", "timespec"),
     [
-        ("gate 2 2026-11-29 22-05-10.mp4", "gate 2", datetime(2026, 11, 29, 22, 5, 10)),
-        ("cam07_20261129_2205.mkv", "cam07", datetime(2026, 11, 29, 22, 5)),
-        ("2026-11-29T22-05-10_yard.mp4", "yard", datetime(2026, 11, 29, 22, 5, 10)),
-        ("lobby 2026.11.29.mp4", "lobby", datetime(2026, 11, 29)),
-        ("20261129.mp4", "", datetime(2026, 11, 29)),
+        ("gate 2 2026-11-29 22-05-10.mp4", "gate 2", datetime(2026, 11, 29, 22, 5, 10), "seconds"),
+        ("cam07_20261129_2205.mkv", "cam07", datetime(2026, 11, 29, 22, 5), "minutes"),
+        ("2026-11-29T22-05-10_yard.mp4", "yard", datetime(2026, 11, 29, 22, 5, 10), "seconds"),
+        ("lobby 2026.11.29.mp4", "lobby", datetime(2026, 11, 29), ""),
+        ("20261129.mp4", "", datetime(2026, 11, 29), ""),
     ],
 )
-def test_a_date_and_what_stands_before_it(name, camera, begun):
-    assert named(name) == Named(camera, begun)
+def test_a_date_and_what_stands_before_it(name, camera, begun, timespec):
+    assert named(name) == Named(camera, begun, timespec)
 
 
 @pytest.mark.parametrize("name", ["Fighting003_x264.mp4", "take 2026-13-41.mp4", "1234567890123.mp4", "clip.mp4"])

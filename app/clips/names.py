@@ -18,6 +18,7 @@ class Named:
 
     camera: str = ""  # what stands before a date, or after one that begins the name; empty without a date
     begun: datetime | None = None  # as written, without a time zone
+    timespec: str = ""  # "seconds" or "minutes": to which the time of day is written; empty: only the day is
 
 
 def named(name: str) -> Named:
@@ -31,5 +32,5 @@ def named(name: str) -> Named:
         except ValueError:
             continue
         before, after = (part.strip(BETWEEN) for part in (stem[: found.start()], stem[found.end() :]))
-        return Named(before or after, begun)
+        return Named(before or after, begun, "seconds" if found[7] else "minutes" if found[5] else "")
     return Named()

@@ -72,7 +72,7 @@ def _even(pixels: float) -> int:
 
 
 def title_card(shot: Shot, size: tuple[int, int], number: int, n_shots: int) -> np.ndarray:
-    """The card before a segment: clip, time, what the model said and what a person said; uint8 [height, width, 3]."""
+    """The card before a segment: clip, camera, time, what model and person said; uint8 [height, width, 3]."""
     width, height = size
     image = Image.new("RGB", size, GROUND)
     draw = ImageDraw.Draw(image)
@@ -82,6 +82,7 @@ def title_card(shot: Shot, size: tuple[int, int], number: int, n_shots: int) -> 
     lines = [
         (f"{number} of {n_shots}", letter, False, DIM),
         (shot.clip.name, 2 * letter, True, INK),
+        *([(shot.recorded, round(1.3 * letter), False, INK)] if shot.recorded else []),
         (
             f"{clock(start_s, 1)} to {clock(end_s, 1)} ({end_s - start_s:.1f} s) of {clock(shot.duration_s, 1)}",
             round(1.3 * letter),

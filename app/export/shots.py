@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from itertools import pairwise
 from typing import Any, Literal, get_args
 
 import numpy as np
 
+from app.clips.names import named
 from app.export.checks import ExportError
 from app.export.reviewed import Reviewed
 from app.review.marks import Mark, in_time
@@ -107,6 +109,16 @@ class Shot:
         if self.about is None:
             return self.start_s, self.end_s
         return max(self.start_s, self.about.start_s), min(self.end_s, self.about.end_s)
+
+    @property
+    def recorded(self) -> str:
+        """The camera, and the day and time at the segment's start, as far as the clip's name tells them."""
+        told = named(self.clip.name)
+        if told.begun is None:
+            return ""
+        at = told.begun + timedelta(seconds=self.segment_s[0])
+        when = at.isoformat(" ", told.timespec) if told.timespec else f"dated {told.begun:%Y-%m-%d}"
+        return " · ".join(filter(None, (told.camera, when)))
 
     @property
     def rank(self) -> float:
