@@ -317,6 +317,17 @@ def press(watched, *keys):
         watched.keyboard.press(key)
 
 
+def export(watched, folder):
+    """Press the button of the dialog of exports, and save the file that comes of it."""
+    watched.click(".rv-export button[type=submit]")
+    watched.wait_for_selector(".rv-export a:visible")
+    with watched.expect_download() as download:
+        watched.click(".rv-export a")
+    file = folder / download.value.suggested_filename
+    download.value.save_as(file)
+    return file
+
+
 def wait_ack(watched, words):
     watched.wait_for_function("w => document.querySelector('.rv-ack').textContent.includes(w)", arg=words)
 

@@ -161,6 +161,23 @@ def test_what_model_and_person_said_is_told_apart(numbered):
     assert (title_card(shot, sizes, 1, 1) != title_card(untrained, sizes, 1, 1)).any()
 
 
+@pytest.mark.parametrize(
+    ("name", "recorded"),
+    [
+        ("gate 2 2026-11-29 23-59-58.mp4", "gate 2 · 2026-11-30 00:00:00"),  # 2.5 s on, by its own clock
+        ("cam07_20261129_2205.mkv", "cam07 · 2026-11-29 22:05"),  # nobody knows the second
+        ("lobby 2026.11.29.mp4", "lobby · dated 2026-11-29"),  # nor the time of day
+        ("20261129_220510.mp4", "2026-11-29 22:05:12"),
+        ("Fighting003_x264.mp4", ""),
+    ],
+)
+def test_a_card_tells_camera_and_time_of_day_as_far_as_the_name_does(numbered, name, recorded):
+    shot, plain = (shots_of(reviewed(replace(numbered[0], name=each), SURE), CHOICE)[0] for each in (name, "clip.mp4"))
+    assert shot.recorded == recorded
+    first, usual = (np.argmax(title_card(s, (640, 480), 1, 1).max(axis=(1, 2)) > 90) for s in (shot, plain))
+    assert (first < usual) == bool(recorded)  # one line more in the middle of the card
+
+
 def test_the_choice_says_which_segments_and_how_much_around_them(numbered):
     one, two = replace(SURE, id="b", start_s=1.0, end_s=2.0), replace(FLAG, start_s=2.5, end_s=4.0)
     gone = replace(FLAG, id="c", start_s=5.0, end_s=5.5, state="dismissed")
@@ -278,9 +295,9 @@ def page(tmp_path_factory):
     made.workspace.close()
 
 
-def asked(page, **values):
+def asked(page, handler="reel", **values):
     handlers = page.handlers()
-    step = handlers["reel"](CUT_ASKED | {"reviewer": "carl", "titles": False, "context_s": 0} | values)
+    step = handlers[handler](CUT_ASKED | {"reviewer": "carl", "titles": False, "context_s": 0} | values)
     if step["error"]:
         return step
     until(lambda: handlers["export_job"](step)["state"] not in ("queued", "running"), 120)
@@ -296,6 +313,22 @@ def test_a_reel_of_the_library_holds_the_confirmed_segments_of_every_clip(page, 
     assert len(frames_of(tmp_path / "library-reel.mp4")) == 12
     (row,) = table_of(tmp_path / "library-reel.mp4")
     assert (row["clip"], row["state"], row["label"], row["reviewer"]) == ("a.mp4", "confirmed", "riot", "carl")
+
+
+def test_a_reel_of_events_holds_those_selected_in_order_of_time(page, tmp_path):
+    handlers, carl = page.handlers(), {"reviewer": "carl", "sort": "score"}
+    until(lambda: handlers["left"](carl)["complete"])
+    listed = handlers["list_events"](carl | {"offset": 0, "limit": 60, "as_of": ""})
+    left_out, *chosen = listed["events"]
+    for named in ({"events": [event["key"] for event in chosen]}, {"except": [left_out["key"]]}):
+        step = asked(page, "reel_events", sort="score", as_of=listed["as_of"], **named)
+        with zipfile.ZipFile(file_at(step["result"])) as packed:
+            packed.extractall(tmp_path)
+        rows = table_of(tmp_path / "library-reel.mp4")
+        in_time = sorted(chosen, key=lambda event: (event["at"], event["name"], event["start_s"]))
+        assert [(r["clip"], float(r["start_s"])) for r in rows] == [(e["name"], e["start_s"]) for e in in_time]
+        assert {row["remark"] for row in rows} == {""}
+    assert "select one" in asked(page, "reel_events", events=[])["error"]
 
 
 def test_a_selection_is_shown_in_its_order_and_what_is_wrong_is_said(page, tmp_path):

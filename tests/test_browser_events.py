@@ -1,9 +1,11 @@
 """The events of the whole library in Chromium: walked, decided, undone, and found again, by keys alone."""
 
+import csv
+import zipfile
 from dataclasses import replace
 
 import pytest
-from browser import Watched, press, serving
+from browser import Watched, export, press, serving
 from fakes import FakeAnalyzer, made_up, make_video
 
 from app.clips.store import Store
@@ -192,6 +194,32 @@ def test_one_cut_for_all_and_from_clip_to_clip_by_key(events):
     page.wait_for_function("t => document.querySelector('.rv-title').textContent !== t", arg=first)
     page.click(".rv-cut button")
     left(page, "119 events")
+
+
+def test_a_reel_holds_the_selected_events_and_no_others_in_order_of_time(events, tmp_path):
+    page = events(more="&ev_sort=score")
+    press(page, "ArrowRight", "Shift+ArrowRight", "Shift+ArrowRight")
+    page.wait_for_selector(".rv-ev-bulk b:has-text('3 events selected')")
+    cards = page.evaluate("[...document.querySelectorAll('.rv-ev-card[aria-selected=true]')].map(card => card.event)")
+    page.click(".rv-ev-reel")
+    assert page.inner_text(".rv-exportclip").startswith("3 selected events. ")
+    assert not page.is_visible(".rv-reel select")
+    page.fill(".rv-reel [name=context_s]", "0")
+    page.click(".rv-export button[type=submit]")
+    page.click(".rv-export button:has-text('Cancel')")
+    page.wait_for_selector(".rv-exportsaid:has-text('Cancelled')")
+    with zipfile.ZipFile(export(page, tmp_path)) as packed:
+        assert "library-reel.mp4" in packed.namelist()
+        rows = list(csv.DictReader(packed.read("library-reel.csv").decode("utf-8-sig").splitlines()))
+    cards.sort(key=lambda event: event["at"])
+    assert [(row["clip"], float(row["start_s"])) for row in rows] == [(e["name"], e["start_s"]) for e in cards]
+    assert all(float(row["reel_end_s"]) > 0 for row in rows)
+    page.keyboard.press("Escape")
+    page.click(".rv-shelf .rv-entry >> nth=0")
+    page.wait_result()
+    page.click(".rv-takeaway")  # the dialog of a clip is as it was
+    assert page.is_visible(".rv-export fieldset")
+    page.keyboard.press("Escape")
 
 
 def test_a_card_shows_frames_and_plays_them(events):

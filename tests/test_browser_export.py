@@ -6,7 +6,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from browser import SECONDS, Watched, serving
+from browser import SECONDS, Watched, export, serving
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
@@ -27,16 +27,6 @@ def opened(watched, clips):
 def choose(page, *kinds):
     for box in page.query_selector_all(".rv-export fieldset input"):
         box.set_checked(box.get_attribute("name") in kinds)
-
-
-def export(page, folder):
-    page.click(".rv-export button[type=submit]")
-    page.wait_for_selector(".rv-export a:visible")
-    with page.expect_download() as download:
-        page.click(".rv-export a")
-    file = folder / download.value.suggested_filename
-    download.value.save_as(file)
-    return file
 
 
 def test_several_files_arrive_as_a_zip_that_checks(opened, tmp_path):

@@ -72,6 +72,7 @@ function build() {
     reviewer,
     onOpen: (which, time) => (which ? openClip(which, time) : clipView.showEvents()),
     onClip: () => (lastClip ? clipView.open(lastClip) : clipView.home()),
+    onReel: (...selected) => exporting.reelOf(...selected),
   });
   const left = makeLeft({ reviewer, onGo: events.left, onOpen: openClip, offers: () => Boolean(state.clip) });
   const libraryCut = makeLibraryCut({ reviewer, onChoices: events.showChoices });
@@ -95,7 +96,7 @@ function build() {
   makeClasses(panels);
   makeTruth(panels);
   makeMap({ ...panels, video });
-  makeExport({ question: review.question, isNamed: review.isNamed, onTaken: review.recut });
+  const exporting = makeExport({ question: review.question, isNamed: review.isNamed, onTaken: review.recut });
   makeLook({ ...panels, video, question: review.question, onTaken: review.recut });
   const close = () => {
     library.close();

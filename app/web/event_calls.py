@@ -1,12 +1,13 @@
 """What the page may call about the events of the whole library."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from app.clips.strips import Strips, Wanted
 from app.clips.workspace import Workspace
+from app.export.exports import Exports
+from app.export.shots import ReelChoice
 from app.review.bulk import Bulk, Outcome
 from app.review.event_list import Event, EventList, Wish
 from app.review.events import EventIndex, Ready
@@ -36,10 +37,8 @@ class Events:
 class EventCalls:
     """The handlers. Each that lists or counts says how far the library is looked into, for it may take a while."""
 
-    def __init__(
-        self, events: Events, reviewer: Callable[[Arguments], str], write_table: Callable[[Sequence[Event], str], Path]
-    ) -> None:
-        self._events, self._reviewer, self._write_table = events, reviewer, write_table
+    def __init__(self, events: Events, reviewer: Callable[[Arguments], str], exports: Exports) -> None:
+        self._events, self._reviewer, self._exports = events, reviewer, exports
 
     def handlers(self) -> dict[str, Callable[[Arguments], Json]]:
         """By name."""
@@ -49,6 +48,7 @@ class EventCalls:
             "event_choices": self.event_choices,
             "decide_events": self.decide,
             "export_events": self.export,
+            "reel_events": self.reel,
             "undo_events": lambda data: self._stepped(data, self._events.bulk.undo),
             "redo_events": lambda data: self._stepped(data, self._events.bulk.redo),
             "left": lambda data: self._counted(self._ready(data)),
@@ -87,14 +87,25 @@ class EventCalls:
 
     def export(self, data: Arguments) -> Json:
         """What `decide` takes of events -> {url, n} of a table of them."""
-        keys = self._named(data)
-        found = [event for i in range(0, len(keys), AT_ONCE) for event in self._found(data, keys[i : i + AT_ONCE])]
+        found = self._chosen(data)
         found.sort(key=lambda event: (event.name, event.clip, event.start_s))
-        file = self._write_table(found, self._reviewer(data))
+        file = self._exports.table(found, self._reviewer(data))
         return {"url": file_url(file), "n": len(found)}
 
-    def _found(self, data: Arguments, keys: list[str]) -> list[Event]:
-        return self._events.list.named(self._ready(data, 0.0), keys)
+    def reel(self, data: Arguments) -> Json:
+        """The same with {titles, context_s, most_s} -> a job, whose result is the address of a reel of exactly these
+        events, in order of time."""
+        found = self._chosen(data)
+        found.sort(key=lambda event: (event.at, event.name, event.clip, event.start_s))
+        spans = [(event.clip, event.start_s, event.end_s) for event in found]
+        choice, reviewer = ReelChoice.read(data | {"which": "selected"}, spans), self._reviewer(data)
+        return plain(self._exports.begin_reel(choice, self._ready(data, 0.0).cut, reviewer).status)
+
+    def _chosen(self, data: Arguments) -> list[Event]:
+        """The events that a call is about, in no order."""
+        keys, view = self._named(data), self._ready(data, 0.0)
+        parts = [keys[i : i + AT_ONCE] for i in range(0, len(keys), AT_ONCE)]
+        return [event for part in parts for event in self._events.list.named(view, part)]
 
     def _named(self, data: Arguments) -> list[str]:
         """The keys of the events that a call is about."""

@@ -107,7 +107,7 @@ class Page:
             "import_preview": lambda data: answers.marks_file_json(_marks_file(data), self._analysis(data)),
             "import_marks": self.import_marks,
             "page_fault": self.page_fault,
-        } | EventCalls(self.events, self._reviewer, self.exports.table).handlers()
+        } | EventCalls(self.events, self._reviewer, self.exports).handlers()
         handlers["job"] = lambda data: self._timed(self.workspace.scheduler.job(data.text("job")))
         for name in ("map_job", "export_job"):
             handlers[name] = lambda data: _status(self.workspace.scheduler.job(data.text("job")))

@@ -4,7 +4,7 @@ import { plural } from '../lib/format.js';
 import * as notice from '../lib/notice.js';
 import { request } from '../lib/server.js';
 
-export function makeBar({ decide, grid, chosen, named, onLabel }) {
+export function makeBar({ decide, grid, chosen, named, onLabel, onReel }) {
   const bulk = find('.rv-ev-bulk');
   const relabel = bulk.querySelector('select');
   const note = find('.rv-ev-note');
@@ -35,6 +35,8 @@ export function makeBar({ decide, grid, chosen, named, onLabel }) {
       notice.fail('events', error);
     }
   });
+
+  find('.rv-ev-reel').addEventListener('click', () => onReel(named(), plural(chosen.size(), 'selected event')));
 
   field.addEventListener('keydown', (event) => {
     if (event.key !== 'Enter' && event.key !== 'Escape') return;

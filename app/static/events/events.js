@@ -16,7 +16,7 @@ import { makePages } from './pages.js';
 import { bindWalk } from './walk.js';
 import { makeWish } from './wish.js';
 
-export function makeEvents({ reviewer, onOpen, onClip }) {
+export function makeEvents({ reviewer, onOpen, onClip, onReel }) {
   const count = find('.rv-ev-count');
   let wanted = ''; // the key that an address names
   let outdated = true; // the list is opened anew when it is looked at
@@ -52,6 +52,7 @@ export function makeEvents({ reviewer, onOpen, onClip }) {
     chosen,
     named: () => ({ reviewer: reviewer(), ...chosen.named(list()) }),
     onLabel: decide.label,
+    onReel,
   });
   const wish = makeWish({ reviewer, onChange: () => open(), onBlind: () => open(wanted) });
   const isShown = () => state.view === 'events';

@@ -1,5 +1,6 @@
 // Taking a review away as files: a button beside the clip's title and the dialog it opens. Other buttons, in the library,
-// take the decisions on all clips away as training labels, or their segments as a reel, by the same dialog.
+// take the decisions on all clips away as training labels, or their segments as a reel, by the same dialog; so does one
+// above the events, for those that are selected.
 // `question` gives what every question about a review says: { analysis_id, reviewer } and how segments are cut.
 import { find, handOver, sayIn, showShare } from '../lib/dom.js';
 import { wordsOf } from '../lib/faults.js';
@@ -36,6 +37,11 @@ const OF_ALL = {
     title: 'Make a reel',
     said: 'Segments of all clips of the library, in order of the clips’ names, as one annotated MP4.',
   },
+  events: {
+    request: 'reel_events',
+    title: 'Make a reel',
+    said: 'These and no others, in order of time, as one annotated MP4.',
+  },
 };
 
 export function makeExport({ question, isNamed, onTaken }) {
@@ -51,14 +57,19 @@ export function makeExport({ question, isNamed, onTaken }) {
   const reel = makeReelChoice();
   let job = null;
   let ofAll = ''; // a key of OF_ALL where the dialog is about all clips
+  let selected = {}; // where it is about events: what names them
 
+  const isReel = () => (ofAll ? ofAll !== 'labels' : chosen().includes('reel'));
   const chosen = () => [...files.elements].filter((box) => box.checked).map((box) => box.name);
 
-  function show(all) {
+  function show(all, events = {}, words = '') {
     if (!job) {
       ofAll = all;
+      selected = events;
       dialog.querySelector('h2').textContent = OF_ALL[all]?.title ?? 'Export';
-      dialog.querySelector('.rv-exportclip').textContent = OF_ALL[all]?.said ?? find('.rv-title').textContent;
+      dialog.querySelector('.rv-exportclip').textContent = OF_ALL[all]
+        ? words + OF_ALL[all].said
+        : find('.rv-title').textContent;
       for (const part of [files, form.querySelector('.rv-exportwide'), find('.rv-exportback')])
         part.hidden = all !== '';
       rest('');
@@ -73,7 +84,7 @@ export function makeExport({ question, isNamed, onTaken }) {
     bar.hidden = stop.hidden = link.hidden = true;
     go.hidden = false;
     go.disabled = !ofAll && chosen().length === 0;
-    reel.show(ofAll === 'reel' || (!ofAll && chosen().includes('reel')), ofAll === 'reel');
+    reel.show(isReel(), ofAll);
     sayIn(said, text || hint(), failed);
     handOver(stop, go);
   }
@@ -111,10 +122,9 @@ export function makeExport({ question, isNamed, onTaken }) {
   async function begin() {
     const kinds = chosen();
     const wanted = { kinds, with_dismissed: form.elements.with_dismissed.checked };
-    const withReel = ofAll === 'reel' || (!ofAll && kinds.includes('reel'));
-    if (withReel) Object.assign(wanted, reel.wanted());
+    if (isReel()) Object.assign(wanted, reel.wanted());
     working({ total: null });
-    let step = await request(OF_ALL[ofAll]?.request ?? 'export', { ...question(), ...wanted });
+    let step = await request(OF_ALL[ofAll]?.request ?? 'export', { ...question(), ...wanted, ...selected });
     const mine = (job = step.job);
     if (!isOver(step)) {
       working(step);
@@ -151,4 +161,6 @@ export function makeExport({ question, isNamed, onTaken }) {
       if (dialog.open) dialog.close();
     },
   });
+  // `events` names them as a decision does, `words` says how many they are.
+  return { reelOf: (events, words) => show('events', events, words + '. ') };
 }

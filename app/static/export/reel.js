@@ -8,9 +8,11 @@ export function makeReelChoice() {
   const options = Object.fromEntries([...which.options].map((option) => [option.value, option]));
 
   return {
-    // `ofAll`: the reel is about the library, in which no segment is selected and no clip is the one.
+    // `ofAll`: 'reel' where it is about the library, in which no segment is selected and no clip is the one; 'events'
+    // where what it shows was chosen already.
     show(wanted, ofAll) {
       group.hidden = !wanted;
+      which.parentElement.hidden = ofAll === 'events';
       options.whole.hidden = options.whole.disabled = ofAll;
       options.selected.hidden = ofAll;
       options.selected.disabled = ofAll || !state.segment;
