@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import chain
 from pathlib import Path
 
@@ -30,7 +30,8 @@ _CUT = {"threshold": NUMBER, "segment": WHOLE}
 _SCORES = {"score": NUMBER, "alignment_score": NUMBER}
 _SIGNALS = {"saliency": NUMBER, "audio_level_db": NUMBER, "class_probs": pa.map_(TEXT, NUMBER)}
 _CUES = {"cues": pa.map_(TEXT, NUMBER)}
-SEGMENTS = pa.schema(_CLIP | _CUT | _TIMES | {"peak_s": NUMBER, "score": NUMBER} | _LABEL | {"second": TEXT})
+_RUNS = {"class_runs": pa.list_(pa.struct({"label": TEXT} | _TIMES))}
+SEGMENTS = pa.schema(_CLIP | _CUT | _TIMES | {"peak_s": NUMBER, "score": NUMBER} | _LABEL | {"second": TEXT} | _RUNS)
 SNIPPETS = pa.schema(_CLIP | {"snippet": WHOLE} | _TIMES | _SCORES | _LABEL | _SIGNALS | _CUES)
 
 
@@ -153,7 +154,8 @@ def _of_clip(analysis: Analysis, file: str, n: int) -> list[pa.Array]:
 def _segments(analysis: Analysis, file: str, threshold: float) -> pa.RecordBatch:
     found = flag_segments(analysis, threshold)
     names = SEGMENTS.names[len(_CLIP) + len(_CUT) :]
-    columns = [[threshold] * len(found), range(len(found)), *([getattr(s, name) for s in found] for name in names)]
+    rows = [asdict(segment) for segment in found]
+    columns = [[threshold] * len(found), range(len(found)), *([row[name] for row in rows] for name in names)]
     kinds = SEGMENTS.types[len(_CLIP) :]
     arrays = [pa.array(values, kind) for values, kind in zip(columns, kinds, strict=True)]
     return pa.record_batch([*_of_clip(analysis, file, len(found)), *arrays], schema=SEGMENTS)

@@ -2,15 +2,31 @@
 
 from bisect import bisect_right
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
 from cmhkf.analysis import Analysis, Curve
 from cmhkf.errors import ConfigError
+from cmhkf.timeline import Timeline
 
 EXIT_MARGIN = 0.1  # a segment goes on until the score falls this far below the threshold that opened it
 MERGE_GAP_S = 1.0  # segments closer than this are one, unless asked otherwise
 NEAR_MISS_MARGIN = 0.15  # curves that peak this close under the threshold are near misses
+RUN_S, RUN_SNIPPETS = 2.0, 2  # a class that is the strongest for less, in a row, is noise
+RUN_SHARE = 0.5  # of the anomaly classes that such a class has, where no `least_share` was measured
+
+
+@dataclass(frozen=True)
+class ClassRun:
+    """A stretch `[start_s, end_s)` of a segment and the class that is the strongest in it."""
+
+    label: str
+    start_s: float
+    end_s: float
+
+    def __str__(self) -> str:
+        return f"{self.label} {self.start_s:.1f} to {self.end_s:.1f} s"
 
 
 @dataclass(frozen=True)
@@ -31,6 +47,8 @@ class Segment:
     """True: the curve came close to the threshold and did not reach it."""
     second: str = ""
     """The next class, where the name is unclear: `label_prob` is below the analysis' `least_share`. Else empty."""
+    class_runs: tuple[ClassRun, ...] = ()
+    """Its classes over time, where one that is not `label` lasts (`class_runs` below). Else empty."""
 
     @property
     def name(self) -> str:
@@ -117,22 +135,30 @@ def runs(inside: np.ndarray) -> list[tuple[int, int]]:
 def _segment(analysis: Analysis | Curve, a: int, b: int) -> Segment:
     scores, line = analysis.scores, analysis.timeline
     peak = a + int(scores[a:b].argmax())
-    # The last snippet stands for the frames after it too (C.1 drops fewer than 16).
-    end_s = line.duration_s if b == line.n_snippets else float(line.ends_s[b - 1])
     peak_s = min(float(line.middles_s[peak]), line.duration_s)
     label, share = strongest_class(analysis, a, b)
     second = second_class(analysis, a, b) if share < analysis.least_share else ""
-    return Segment(float(line.times_s[a]), end_s, peak_s, float(scores[peak]), label, share, second=second)
+    start_s, end_s, score = float(line.times_s[a]), _end_s(line, b), float(scores[peak])
+    runs = class_runs(analysis, start_s, end_s, label)
+    return Segment(start_s, end_s, peak_s, score, label, share, second=second, class_runs=runs)
+
+
+def _end_s(line: Timeline, b: int) -> float:
+    """Where snippets [a, b) end. The clip's last stands for the frames after it too (C.1 drops fewer than 16)."""
+    return line.duration_s if b == line.n_snippets else float(line.ends_s[b - 1])
 
 
 def segment_between(analysis: Analysis | Curve, start_s: float, end_s: float) -> Segment:
     """A part `[start_s, end_s)` of a flagged interval, described by the snippets whose middle lies in it."""
-    line = analysis.timeline
-    inside = np.flatnonzero((line.middles_s >= start_s) & (line.middles_s < end_s))
-    first = line.snippet_at(start_s)
-    a, b = (int(inside[0]), int(inside[-1]) + 1) if len(inside) else (first, first + 1)
-    whole = _segment(analysis, a, b)
-    return replace(whole, start_s=start_s, end_s=end_s, peak_s=min(max(whole.peak_s, start_s), end_s))
+    whole = _segment(analysis, *_snippets(analysis.timeline, start_s, end_s))
+    peak_s, runs = min(max(whole.peak_s, start_s), end_s), class_runs(analysis, start_s, end_s, whole.label)
+    return replace(whole, start_s=start_s, end_s=end_s, peak_s=peak_s, class_runs=runs)
+
+
+def _snippets(line: Timeline, start_s: float, end_s: float) -> tuple[int, int]:
+    """The half-open index pair of the snippets whose middle lies in `[start_s, end_s)`; the one there if none has."""
+    a, b = np.searchsorted(line.middles_s, (start_s, end_s)).tolist()
+    return (a, b) if a < b else (line.snippet_at(start_s), line.snippet_at(start_s) + 1)
 
 
 def strongest_class(analysis: Analysis | Curve, a: int, b: int) -> tuple[str, float]:
@@ -146,3 +172,26 @@ def second_class(analysis: Analysis | Curve, a: int, b: int) -> str:
     """The anomaly class that comes next in snippets [a, b); empty where there is only one."""
     means = analysis.class_probs[a:b, 1:].mean(axis=0)
     return analysis.classes[1 + int(means.argsort()[-2])] if len(means) > 1 else ""
+
+
+def class_runs(analysis: Analysis | Curve, start_s: float, end_s: float, label: str) -> tuple[ClassRun, ...]:
+    """The anomaly classes that last in `[start_s, end_s)`, in order of time; empty where none but `label` does.
+
+    A class lasts where it is the strongest for at least 2 s and two snippets in a row, and its name is clear there: its
+    share reaches the analysis' `least_share`, or a half where none was measured. Runs of one class with no other that
+    lasts between them are one.
+    """
+    line, least_share = analysis.timeline, analysis.least_share or RUN_SHARE
+    a, b = _snippets(line, start_s, end_s)
+    strongest = analysis.class_probs[a:b, 1:].argmax(axis=1)
+    found = list[ClassRun]()
+    for first, after in pairwise([a, *(a + 1 + np.flatnonzero(np.diff(strongest))).tolist(), b]):
+        begin_s, stop_s = float(line.times_s[first]), _end_s(line, after)
+        if after - first < RUN_SNIPPETS or stop_s - begin_s < RUN_S - 1e-6:
+            continue
+        name, share = strongest_class(analysis, first, after)
+        if share < least_share:
+            continue
+        begin_s = found.pop().start_s if found and found[-1].label == name else max(begin_s, start_s)
+        found.append(ClassRun(name, begin_s, min(stop_s, end_s)))
+    return tuple(found) if any(run.label != label for run in found) else ()

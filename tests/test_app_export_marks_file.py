@@ -7,11 +7,14 @@ import math
 from dataclasses import replace
 from fractions import Fraction
 
+import numpy as np
 import pytest
 from analyses import make_analysis, make_clip
 
 from app.export.checks import ExportError, check_text
+from app.export.cue_files import title
 from app.export.marks_file import MARK_FIELDS, MarksFileError, csv_text, json_text, read_marks
+from app.export.report import report_html
 from app.export.reviewed import Reviewed, safe_stem
 from app.review.marks import Mark
 from cmhkf.media.unseen import Unseen
@@ -87,6 +90,22 @@ def test_json_says_what_made_the_marks():
     assert (content["analysis"]["trained"], content["analysis"]["model_id"]) == (False, "test")
     assert (content["analysis"]["recipe_hash"], content["analysis"]["threshold"]) == ("0" * 16, 0.37)
     assert set(MARK_FIELDS) < set(content["marks"][0])
+
+
+def test_classes_over_time_are_told_where_they_change_and_nobody_said_otherwise():
+    analysis = make_analysis([0.9] * 15, class_probs=np.eye(3)[[1] * 9 + [2] * 6])
+    mine = Mark("m", 0.0, 10.0, label="fighting", model_label="fighting")
+    told = reviewed(analysis=analysis, marks=(mine, replace(mine, id="n", label="riot")))
+    first, second = json.loads(json_text(told))["marks"]
+    assert first["class_runs"] == [
+        {"label": "fighting", "start_s": 0.0, "end_s": 6.0},
+        {"label": "explosion", "start_s": 6.0, "end_s": 10.0},
+    ]
+    assert second["class_runs"] == []
+    cells = [row["class_runs"] for row in csv.DictReader(io.StringIO(csv_text(told), newline=""))]
+    assert cells == ["fighting 0.0 to 6.0 s; explosion 6.0 to 10.0 s", ""]
+    assert title(mine, told) == "fighting (open, added by hand): fighting 0.0 to 6.0 s, explosion 6.0 to 10.0 s"
+    assert "explosion 00:06.0 – 00:10.0" in report_html(told, {})
 
 
 def test_semicolons_of_a_spreadsheet_are_understood():

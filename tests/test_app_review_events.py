@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from analyses import make_analysis, make_clip
-from fakes import busy_scores
+from fakes import busy_scores, file_at
+from sqlalchemy import text
 
 from app.clips.workspace import Cut
 from app.review.event_list import Wish
@@ -121,7 +122,7 @@ def test_each_order_and_its_pages(library, wish, key):
     [
         ({"state": "open"}, lambda e: e.state == "open"),
         ({"state": "decided"}, lambda e: e.state != "open"),
-        ({"label": "fighting"}, lambda e: e.label == "fighting"),
+        ({"label": "fighting"}, lambda e: "fighting" in (e.label, *e.classes)),
         ({"camera": "gate 1"}, lambda e: e.name.startswith("gate 1")),
         ({"least": 0.8}, lambda e: e.score >= 0.8),
         ({"since": "2026-11-02"}, lambda e: e.at >= "2026-11-02"),
@@ -137,6 +138,32 @@ def test_each_filter_against_a_loop(library, change, fits):
     wanted = [event for event in every if fits(event)]
     assert 0 < len(wanted) < len(every)
     assert listed(library, Wish("time", **change)) == wanted
+
+
+def test_an_event_whose_class_changes_is_found_and_counted_by_each_of_them(library):
+    before = dict(call(library, "event_choices")["labels"])
+    probed = replace(library.workspace.store.clip("00" * 32), sha256="ee" * 32)
+    clip = library.workspace.store.add_clip(probed, "yard.mp4", move=False)
+    probs = np.eye(3)[[1] * 9 + [2] * 6]
+    library.workspace.store.save(make_analysis([0.9] * 15, clip=clip, class_probs=probs))
+    found = {label: listed(library, Wish("time", label=label, clip="ee" * 32)) for label in ("fighting", "explosion")}
+    ((event,), same) = found.values()
+    assert (event.label, event.classes, same) == ("fighting", ("fighting", "explosion"), [event])
+    assert call(library, "list_events", label="explo", offset=0, limit=9, as_of="")["total"] == 0
+    after = dict(call(library, "event_choices")["labels"])
+    assert {label: after[label] - before.get(label, 0) for label in after} == {"fighting": 1, "explosion": 1}
+    written = file_at(call(library, "export_events", sort="time", label="explosion", as_of=LATER)["url"]).read_text()
+    assert "fighting; explosion" in written
+    decide(library, [event], "relabel", label="explosion")  # a person's class holds of all of it
+    assert listed(library, Wish("time", label="fighting", clip="ee" * 32)) == []
+
+
+def test_tables_of_an_earlier_release_gain_the_classes(library):
+    before = listed(library)
+    with library.workspace.store.engine.begin() as connection:
+        connection.execute(text("DROP INDEX events_of_classes"))
+        connection.execute(text("ALTER TABLE events DROP COLUMN classes"))
+    assert listed(Page(library.workspace)) == before
 
 
 def test_a_filter_that_makes_no_sense_is_named(library):

@@ -1,8 +1,9 @@
 """The segment table: filters, sorting, what keys walk, and their place in the address; six segments, known classes."""
 
 import pytest
-from browser import SCREENS, current, press, states, wait_ack
+from browser import SCREENS, Watched, current, keep, press, states, wait_ack
 from busy_clip import CLASSES, PEAKS, SEGMENT_S, busy, busy_address  # noqa: F401
+from fakes import FakeAnalyzer, made_up, make_video
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -168,6 +169,38 @@ def test_the_table_is_one_stop_of_the_tab_key(at):
     assert (selected(page), current(page)) == ("2", 1)
     press(page, "Tab", "Shift+Tab")
     assert page.evaluate(FOCUSED) == "2"
+
+
+CHANGING = ((1, 0.3, 0.1, 0.9), (5, 0.55, 0.1, 0.95))  # fighting, and at once a car accident
+
+
+def test_a_segment_that_changes_class_says_when_and_is_found_by_each(browser, server, tmp_path):
+    video = make_video(tmp_path / "quay.mp4", seconds=24)
+    sha256, _ = keep(server, video, lambda clip: made_up(clip, FakeAnalyzer(), CHANGING))
+    page = Watched(browser, server)
+    page.goto(f"{server.url}?clip={sha256}&t=0")
+    page.wait_result()
+    runs = page.locator(".rv-flagged .rv-runs button")
+    first, second = runs.all_inner_texts()
+    assert [words.split(" 00:")[0] for words in (first, second)] == ["fighting", "car accident"]
+    assert numbers(page) == [1]
+    from_s, change_s = (float(words.split(" 00:")[1][:2]) for words in (first, second))
+    assert from_s < 6 < 8 < change_s < 12
+    runs.nth(1).click()
+    page.wait_time(change_s, 0.6)  # it is written to the second
+    assert selected(page) == "1"
+    for name in ("fighting", "car accident"):
+        page.select_option("[name=seg_class]", name)
+        assert page.inner_text(".rv-shown") == "1 of 1 shown"
+    page.click("#rv-tab-why")
+    page.locator("#rv-panel-why .rv-runs button").nth(0).focus()
+    page.keyboard.press("Enter")
+    page.wait_time(from_s, 0.6)
+    page.click("#rv-tab-segments")
+    page.evaluate("document.activeElement.blur()")
+    press(page, "4")  # a person's class holds of all of it
+    page.wait_for_selector(".rv-flagged .rv-runs", state="detached")
+    page.end()
 
 
 @pytest.mark.parametrize(("width", "height"), SCREENS)

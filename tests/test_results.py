@@ -16,11 +16,12 @@ def rows(folder, name):
 
 @pytest.fixture
 def folder(tmp_path):
-    """An analysis with two segments, one with none and no audio, a long one, and a foreign file."""
+    """An analysis with two segments, one with none and no audio, a long one that changes class, and a foreign file."""
     make_analysis([0.1, 0.9, 0.8, 0.1, 0.1, 0.1, 0.7, 0.1], clip=make_clip(sha256="1" * 64)).save(tmp_path / "a.npz")
     silent = {"audio_level_db": None, "trained": True, "model_id": "m@1"}
     make_analysis([0.1, 0.2], clip=make_clip(path="s3://b/c.mp4"), **silent).save(tmp_path / "b.npz")
-    make_analysis(np.linspace(0, 1, 30)).save(tmp_path / "c.npz")
+    probs = np.eye(3)[[1] * 20 + [2] * 10]
+    make_analysis(np.linspace(0, 1, 30), class_probs=probs).save(tmp_path / "c.npz")
     (tmp_path / "foreign.npz").write_text("no analysis")
     return tmp_path
 
@@ -31,6 +32,7 @@ def test_the_tables_equal_the_analyses(folder, group, monkeypatch):
     assert write_tables(folder, 0.6) == ["foreign.npz"]
     segments, snippets = rows(folder, "segments"), rows(folder, "snippets")
     assert [row["file"] for row in segments] == ["a.npz", "a.npz", "c.npz"]
+    assert [run["label"] for run in segments[-1]["class_runs"]] == ["fighting", "explosion"]
     for name in ("a.npz", "b.npz", "c.npz"):
         analysis = Analysis.load(folder / name)
         whose = {"file": name, "video": analysis.clip.path, "sha256": analysis.clip.sha256}
@@ -40,6 +42,7 @@ def test_the_tables_equal_the_analyses(folder, group, monkeypatch):
         assert len(cut) == len(found)
         for i, (row, segment) in enumerate(zip(cut, found, strict=True)):
             told = {field: value for field, value in vars(segment).items() if field != "near_miss"}
+            told["class_runs"] = [vars(run) for run in segment.class_runs]
             assert row == whose | {"threshold": 0.6, "segment": i} | told
         of_clip = [row for row in snippets if row["file"] == name]
         assert len(of_clip) == analysis.n_snippets

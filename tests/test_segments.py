@@ -1,10 +1,13 @@
 """Segments from score curves; a snippet lasts 2/3 s."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from analyses import make_analysis
 
 from cmhkf import ConfigError, flag_segments
+from cmhkf.segments import class_runs
 
 S = 2 / 3  # seconds in a snippet
 
@@ -73,6 +76,45 @@ def test_a_name_is_unclear_where_its_share_is_below_what_was_measured():
     for least_share, second, name in ((0.78, "", "explosion"), (0.79, "fighting", "unclear: explosion or fighting")):
         [segment] = flag_segments(make_analysis([0.9, 0.8], class_probs=probs, least_share=least_share))
         assert (segment.label, segment.second, segment.name) == ("explosion", second, name)
+
+
+ROWS = {"f": (0.1, 0.8, 0.1), "e": (0.1, 0.1, 0.8), "w": (0.1, 0.42, 0.48)}  # w: explosion, with .53 of .9
+
+
+def changing(snippets, least_share=0.0):
+    return make_analysis(
+        [0.9] * len(snippets), class_probs=np.array([ROWS[s] for s in snippets]), least_share=least_share
+    )
+
+
+@pytest.mark.parametrize(
+    ("snippets", "least_share", "expected"),
+    [
+        ("ffffffffff", 0.0, []),
+        ("ffffffeeee", 0.0, [("fighting", 0, 6), ("explosion", 6, 10)]),
+        ("ffffffeee", 0.0, [("fighting", 0, 6), ("explosion", 6, 9)]),  # 2 s are enough
+        ("ffffffee", 0.0, []),  # 1.3 s are not
+        ("fefefefefeff", 0.0, []),  # as often as it may be the strongest
+        ("fffefffeee", 0.0, [("fighting", 0, 7), ("explosion", 7, 10)]),  # what does not last parts nothing
+        ("eeefffffffeee", 0.0, [("explosion", 0, 3), ("fighting", 3, 10), ("explosion", 10, 13)]),
+        ("effeffeffeffeee", 0.0, [("explosion", 12, 15)]),  # fighting is the strongest over all, and nowhere lasts
+        ("ffffffwww", 0.0, [("fighting", 0, 6), ("explosion", 6, 9)]),  # over a half
+        ("ffffffwww", 0.6, []),  # its name is unclear
+    ],
+)
+def test_a_segment_that_changes_class_has_its_classes_over_time(snippets, least_share, expected):
+    [segment] = flag_segments(changing(snippets, least_share))
+    assert [(r.label, round(r.start_s / S), round(r.end_s / S)) for r in segment.class_runs] == expected
+    assert segment.label == "fighting"
+
+
+def test_of_a_part_of_a_segment_the_runs_end_with_it_and_other_classes_than_its_own_are_told():
+    analysis = changing("ffffffeeee")
+    (first, last) = class_runs(analysis, 1.0, 6.5, "fighting")
+    assert (first.start_s, first.end_s, last.end_s) == (1.0, 4.0, 6.5)
+    assert class_runs(analysis, 4.0, 6.5, "fighting") == (replace(last, start_s=4.0),)
+    assert class_runs(analysis, 4.0, 6.5, "explosion") == ()
+    assert class_runs(analysis, 4.1, 4.2, "fighting") == ()
 
 
 @pytest.mark.parametrize("bad", [{"threshold": 1.2}, {"threshold": float("nan")}, {"min_length_s": -1}])

@@ -11,7 +11,7 @@ from app.review.event_list import Event
 from cmhkf.progress import Progress
 
 FIELDS = ("name", "clip", "camera", "at", "recorded", "start_s", "end_s", "peak_s", "state", "label", "model_label")
-FIELDS += ("score", "near_miss", "note", "segment", "analysis_id")
+FIELDS += ("classes", "score", "near_miss", "note", "segment", "analysis_id")
 
 
 def write_event_table(events: Sequence[Event], reviewer: str, folder: Path) -> Writing:
@@ -22,7 +22,7 @@ def write_event_table(events: Sequence[Event], reviewer: str, folder: Path) -> W
         writer = csv.writer(out)
         writer.writerow([*FIELDS, "reviewer"])
         for event in events:
-            row = asdict(event)
+            row = asdict(event) | {"classes": "; ".join(event.classes)}
             cells = [row[name] for name in FIELDS] + [reviewer if event.state != "open" else ""]
             writer.writerow([guarded_cell(cell) if isinstance(cell, str) else cell for cell in cells])
     return file

@@ -29,6 +29,7 @@ NEWER = ("model_start_s", "model_end_s")  # files written before these were ther
 OPTIONAL = ("model_score", "peak_s", *NEWER)
 NUMBERS = ("start_s", "end_s", *OPTIONAL)
 FRAMES = ("start_frame", "end_frame")
+RUNS = "class_runs"
 CLIP_FIELDS = ("clip", "clip_sha256", "duration_s", "fps", "model_id", "trained", "recipe_hash", "threshold")
 CLIP_FIELDS += ("declared_duration_s", "unseen_s")
 # A cell that begins like this would run as a formula in a spreadsheet; one apostrophe before it stops that.
@@ -67,7 +68,8 @@ def csv_text(reviewed: Reviewed) -> str:
     out = io.StringIO(newline="")
     writer = csv.DictWriter(out, _columns(), quoting=csv.QUOTE_MINIMAL)
     writer.writeheader()
-    for row in [_row(reviewed, mark) for mark in reviewed.marks] or [{}]:
+    rows = [_row(reviewed, mark) | {RUNS: "; ".join(map(str, reviewed.class_runs(mark)))} for mark in reviewed.marks]
+    for row in rows or [{}]:
         writer.writerow({k: guarded_cell(v) if isinstance(v, str) else v for k, v in (row | facts).items()})
     return out.getvalue()
 
@@ -88,7 +90,7 @@ def json_text(reviewed: Reviewed) -> str:
         "analysis": {"id": reviewed.analysis_id, "threshold": reviewed.threshold}
         | picked(analysis, *told, "declared_duration_s")
         | {"unseen_s": as_public_rows(analysis.unseen_s)},
-        "marks": [_row(reviewed, mark) for mark in reviewed.marks],
+        "marks": [_row(reviewed, m) | {RUNS: [asdict(run) for run in reviewed.class_runs(m)]} for m in reviewed.marks],
         "blind_looks": looks_json(reviewed.looks),
     }
     return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
@@ -96,7 +98,7 @@ def json_text(reviewed: Reviewed) -> str:
 
 def _columns() -> list[str]:
     after = MARK_FIELDS.index("end_s") + 1
-    return [*MARK_FIELDS[:after], *FRAMES, *MARK_FIELDS[after:], *CLIP_FIELDS]
+    return [*MARK_FIELDS[:after], *FRAMES, *MARK_FIELDS[after:], RUNS, *CLIP_FIELDS]
 
 
 def _row(reviewed: Reviewed, mark: Mark) -> dict[str, Any]:

@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from app.review.looks import Judged
-from app.review.marks import Mark
+from app.review.marks import Mark, runs_of
 from cmhkf import Analysis
 from cmhkf.datasets.truth import Truth
 from cmhkf.errors import MediaError
 from cmhkf.media.clip import frame_times
+from cmhkf.segments import ClassRun
 from cmhkf.timeline import GRID_RATE, edge_frame
 
 STEM_LENGTH = 60  # characters of a clip's name in the names of files made of it
@@ -61,6 +62,10 @@ class Reviewed:
         times_s = self.frame_times_s
         edges_s = None if times_s is None else np.append(times_s, self.analysis.timeline.duration_s)
         return edge_frame(edge_s, self.rate or GRID_RATE, edges_s)
+
+    def class_runs(self, mark: Mark) -> tuple[ClassRun, ...]:
+        """Its classes over time, where they change."""
+        return runs_of(mark, self.analysis)
 
     @property
     def kept(self) -> list[Mark]:

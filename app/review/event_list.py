@@ -1,11 +1,13 @@
 """Which events a list holds, in what order, and how many there are: questions to the tables of `events`."""
 
+import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
 from typing import Any
 
-from sqlalchemy import ColumnElement, Engine, Select, and_, case, exists, func, or_, select, true, tuple_
+from sqlalchemy import ColumnElement, Engine, Select, and_, case, exists, false, func, or_, select, true, tuple_
 from sqlalchemy.orm import Session
 
 from app.clips.names import named
@@ -27,7 +29,7 @@ class Wish:
 
     sort: str = "unseen"  # what this reviewer has not decided comes first; "score", "time" or "class"
     state: str = ""
-    label: str = ""
+    label: str = ""  # among its classes over time
     camera: str = ""
     since: str = ""  # a day, as 2026-11-29: the first
     until: str = ""  # the last
@@ -63,6 +65,7 @@ class Event:
     state: str
     label: str
     model_label: str
+    classes: tuple[str, ...]  # over time, where they change
     score: float | None
     start_s: float
     end_s: float
@@ -149,14 +152,21 @@ class EventList:
         return found
 
     def choices(self, view: Ready) -> dict[str, list[tuple[str, int]]]:
-        """Classes and cameras with the number of their events, and the other reviewers with what they decided."""
+        """Classes and cameras with the number of their events, and the other reviewers with what they decided.
+
+        An event whose class changes is one of each of its classes.
+        """
         n = func.count()
-        labels = select(EventRow.label, n).where(EventRow.view_id == view.id, ~EventRow.near_miss)
+        flagged = and_(EventRow.view_id == view.id, EventRow.near_miss == false())
+        labels = select(EventRow.label, EventRow.classes, n).where(flagged)
         cameras = select(CountsRow.camera, func.sum(CountsRow.n_marks)).where(_newest(view), CountsRow.camera != "")
         others = select(OtherRow.reviewer, n).where(OtherRow.view_id == view.id)
         with Session(self._engine) as session:
+            by_label = Counter[str]()
+            for label, classes, count in session.execute(labels.group_by(EventRow.label, EventRow.classes)):
+                by_label.update(dict.fromkeys({label, *_classes(classes)}, count))
             found = {
-                "labels": session.execute(labels.group_by(EventRow.label).order_by(EventRow.label)),
+                "labels": sorted(by_label.items()),
                 "cameras": session.execute(cameras.group_by(CountsRow.camera).order_by(CountsRow.camera)),
                 "reviewers": session.execute(others.group_by(OtherRow.reviewer).order_by(OtherRow.reviewer)),
             }
@@ -214,6 +224,7 @@ def _event(row: EventRow, others: tuple[str, ...]) -> Event:
         state=row.state,
         label=row.label,
         model_label=row.model_label,
+        classes=_classes(row.classes),
         score=None if row.lack > 1 else round(1 - row.lack, 4),
         start_s=row.start_s,
         end_s=row.end_s,
@@ -223,6 +234,10 @@ def _event(row: EventRow, others: tuple[str, ...]) -> Event:
         curve_s=(around.from_s, around.to_s),
         others=others,
     )
+
+
+def _classes(text: str) -> tuple[str, ...]:
+    return tuple(json.loads(text or "[]"))
 
 
 def _newest(view: Ready) -> ColumnElement[bool]:
@@ -260,7 +275,8 @@ def _fits(view: Ready, wish: Wish, as_of: str) -> ColumnElement[bool]:
     if wish.state:
         passing.append(EventRow.state.in_(STATES[wish.state]))
     if wish.label:
-        passing.append(EventRow.label == wish.label)
+        over_time = EventRow.classes.contains(json.dumps(wish.label), autoescape=True)
+        passing.append(or_(EventRow.label == wish.label, over_time))
     return and_(*lasting, or_(and_(true(), *passing), EventRow.decided >= as_of))
 
 

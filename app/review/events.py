@@ -15,14 +15,14 @@ from datetime import datetime, timezone
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Executable, Index, Row, and_, delete, func, insert, or_, select
+from sqlalchemy import Executable, Index, Row, and_, delete, func, insert, inspect, or_, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from app.clips.names import named
 from app.clips.store import AnalysisRow, Base, ClipRow
 from app.clips.workspace import Cut, Workspace
 from app.review.log import DecisionRow
-from app.review.marks import Mark, fold, is_watched, n_open, paired
+from app.review.marks import Mark, fold, is_watched, n_open, paired, runs_of
 from app.review.reviews import Reviews, View
 from cmhkf import Analysis, CmhkfError
 from cmhkf.analysis import Curve
@@ -82,6 +82,7 @@ class EventRow(Base):
     state: Mapped[str]
     label: Mapped[str]
     model_label: Mapped[str]
+    classes: Mapped[str]  # JSON: those that it has over time, where they change; empty where it is one
     lack: Mapped[float]  # 1 - score, so that all orders go up; 2 without a score
     start_s: Mapped[float]
     end_s: Mapped[float]
@@ -112,6 +113,7 @@ ORDERS = {
 }
 for _name, _columns in ORDERS.items():
     Index(f"events_by_{_name}", EventRow.view_id, *_columns)
+Index("events_of_classes", EventRow.view_id, EventRow.near_miss, EventRow.label, EventRow.classes)  # to count them
 
 
 @dataclass(frozen=True)
@@ -162,7 +164,15 @@ class EventIndex:
         self._lock = threading.Lock()
         with workspace.store.scratch.starting():
             Base.metadata.create_all(self._engine)
+            self._renew_older()
         workspace.when_forgotten(self._forget)
+
+    def _renew_older(self) -> None:
+        """The tables of earlier releases lack the classes; what they hold is made anew."""
+        if all(column["name"] != "classes" for column in inspect(self._engine).get_columns("events")):
+            tables = [Base.metadata.tables[row.__tablename__] for row in (EventRow, OtherRow, CountsRow)]
+            Base.metadata.drop_all(self._engine, tables)
+            Base.metadata.create_all(self._engine)
 
     def ready(self, reviewer: str, budget_s: float) -> Ready:
         """The reviewer's view, brought up to date as far as that many seconds allow, newest analyses first."""
@@ -314,12 +324,14 @@ def _decided(marks: Any) -> list[Mark]:
 
 
 def _event(view: View, mark: Mark, begun: float) -> dict[str, Any]:
+    classes = list(dict.fromkeys(run.label for run in runs_of(mark, view.analysis)))
     return {
         "mark": mark.id,
         "begun": begun + mark.start_s,
         "state": mark.state,
         "label": mark.label,
         "model_label": mark.model_label,
+        "classes": json.dumps(classes) if classes else "",
         "lack": 2.0 if mark.model_score is None else 1 - float(mark.model_score),
         "start_s": mark.start_s,
         "end_s": mark.end_s,

@@ -10,9 +10,10 @@ from typing import Literal
 
 import numpy as np
 
+from cmhkf.analysis import Analysis, Curve
 from cmhkf.datasets.labels import State
 from cmhkf.errors import CmhkfError
-from cmhkf.segments import Segment
+from cmhkf.segments import ClassRun, Segment, class_runs
 
 Decided = Literal["confirm", "dismiss", "reopen", "relabel", "edges", "split", "merge", "add", "remove", "note"]
 Action = Decided | Literal["import", "undo", "redo", "watch", "unwatch"]
@@ -150,6 +151,11 @@ def materialise(segment: Segment) -> Mark:
     key, start_s, end_s = f"p{round(segment.peak_s * 1000)}", round(segment.start_s, 3), round(segment.end_s, 3)
     mark = Mark(key, start_s, end_s, label=segment.label, model_label=segment.label, model_score=segment.score)
     return replace(mark, peak_s=segment.peak_s, model_start_s=start_s, model_end_s=end_s)
+
+
+def runs_of(mark: Mark, analysis: Analysis | Curve) -> tuple[ClassRun, ...]:
+    """A mark's classes over time, where they change; none where a person gave it a class: that holds of all of it."""
+    return class_runs(analysis, mark.start_s, mark.end_s, mark.label) if mark.label == mark.model_label else ()
 
 
 def in_time(mark: Mark) -> tuple[float, float, str]:

@@ -3,7 +3,8 @@
 
 /**
  * @typedef {{ id: string, start_s: number, end_s: number, peak_s: number | null, score: number | null, label: string,
- *   state: string, near_miss: boolean, note: string, model_label: string }} Segment
+ *   state: string, near_miss: boolean, note: string, model_label: string,
+ *   class_runs: import('./review/class_runs.js').ClassRun[] }} Segment
  * @typedef {{ threshold: number, min_length_s: number, merge_gap_s: number }} Cut
  */
 

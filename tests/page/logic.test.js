@@ -7,6 +7,7 @@ import { clock, level, plural } from '../../app/static/lib/format.js';
 import { unseenFacts, unseenReasons } from '../../app/static/lib/unseen.js';
 import { listedClips, NO_WISH, stateOf } from '../../app/static/library/sort.js';
 import { decades, flaggedWithin, histogram, sideBySide } from '../../app/static/quality/rows.js';
+import { runsOf } from '../../app/static/review/class_runs.js';
 import { cutHere, reviewHere, markName } from '../../app/static/review/cut.js';
 import { fitsFilter, inside, sortedSegments } from '../../app/static/review/segment_order.js';
 import { listen, reset, select, setCut, state, tell, USUAL_CUT } from '../../app/static/state.js';
@@ -54,6 +55,17 @@ test('segments are cut as Python cuts them', () => {
   }
   const seconds = tables.cut.flatMap(({ segments }) => segments.map((s) => s.second));
   assert.ok(seconds.includes('') && seconds.some(Boolean), 'some names are clear and some are not');
+});
+
+test("a segment's classes over time are those that Python finds", () => {
+  const found = tables.cut.flatMap(({ curves, segments }) => segments.map((segment) => ({ curves, segment })));
+  for (const { curves, segment } of found) {
+    const runs = runsOf(curves, { ...segment, model_label: segment.label });
+    alike(runs, segment.class_runs, ['start_s', 'end_s'], 1e-6);
+    assert.deepEqual(runsOf(curves, { ...segment, model_label: 'called otherwise' }), []);
+  }
+  assert.ok(found.filter(({ segment }) => segment.class_runs.length > 1).length > 10, 'some change');
+  assert.deepEqual(runsOf(null, found[0].segment), []);
 });
 
 test('an unclear name is told with the next one until a person has decided', () => {
@@ -114,10 +126,10 @@ test('seconds that were not seen are counted as Python counts them', () => {
 
 test('the table is filtered and sorted', () => {
   const list = [
-    { id: 'a', start_s: 5, end_s: 6, label: 'riot', state: 'open', score: 0.9 },
-    { id: 'b', start_s: 1, end_s: 2, label: 'fighting', state: 'dismissed', score: null },
-    { id: 'c', start_s: 3, end_s: 4, label: 'fighting', state: 'open', score: 0.7 },
-  ];
+    { id: 'a', start_s: 5, end_s: 6, label: 'riot', state: 'open', score: 0.9, class_runs: [{ label: 'riot' }, { label: 'abuse' }] },
+    { id: 'b', start_s: 1, end_s: 2, label: 'fighting', state: 'dismissed', score: null, class_runs: [] },
+    { id: 'c', start_s: 3, end_s: 4, label: 'fighting', state: 'open', score: 0.7, class_runs: [] },
+  ]; // prettier-ignore
   const ids = (order, turned = false) => sortedSegments(list, order, turned).map((s) => s.id).join(''); // prettier-ignore
   assert.deepEqual(
     [ids('time'), ids('time', true), ids('class'), ids('state'), ids('peak')],
@@ -125,6 +137,7 @@ test('the table is filtered and sorted', () => {
   );
   const fitting = (label, wanted) => list.filter((s) => fitsFilter(s, { label, state: wanted })).length;
   assert.deepEqual([fitting('', ''), fitting('fighting', ''), fitting('fighting', 'open')], [3, 2, 1]);
+  assert.equal(fitting('abuse', ''), 1, 'a class that it has for a while');
   assert.deepEqual([4.9, 5, 5.99, 6].map((time) => inside(list[0], time)), [false, true, true, false]); // prettier-ignore
 });
 

@@ -80,7 +80,8 @@ export function makeCard() {
       'rv-ev-time',
       clock(event.start_s, 0) + ' – ' + clock(event.end_s, 0) + ' · ' + when(event),
     );
-    const extra = [event.note && '✎ ' + event.note, ...event.others].filter(Boolean).join(' · ');
+    const overTime = event.classes.length > 0 && 'over time: ' + event.classes.join(' → ');
+    const extra = [overTime, event.note && '✎ ' + event.note, ...event.others].filter(Boolean).join(' · ');
     const more = make('span', 'rv-ev-more', extra);
     const text = make('span', 'rv-ev-text');
     text.append(head, smallCurve(event), about, moment, more);

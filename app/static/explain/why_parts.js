@@ -2,6 +2,7 @@
 import { button, make, thumbnail } from '../lib/dom.js';
 import { clock, clockSpan } from '../lib/format.js';
 import { markName } from '../review/cut.js';
+import { runsLine } from '../review/runs_line.js';
 import { state } from '../state.js';
 import { axisRow, contrastKey, contrastRows, section } from './charts.js';
 
@@ -15,6 +16,14 @@ export function sharesPart({ shares }) {
     contrastRows(shares, () => [0, 1]),
   );
   return made;
+}
+
+// The classes of a segment that has more than one over time.
+export function runsPart({ class_runs }, onSeek) {
+  if (!class_runs.length) return [];
+  const made = section('What it is called over time', 'Classes that are the strongest for at least 2 s in a row.');
+  made.append(runsLine(class_runs, onSeek));
+  return [made];
 }
 
 export function classesPart(facts) {

@@ -20,7 +20,7 @@ const REST_S = 1; // flagged time beside a decided mark that is shorter is the m
 export const exitLine = (threshold, curves) => Math.max(threshold - curves.exit_margin, threshold / 2);
 
 /** Start of a snippet, to the last bit: lengths and gaps are compared with round numbers. @param {Curves} curves @param {number} i */
-const timeOf = ({ snippet_ratio: [ticks, rate] }, i) => (i * ticks) / rate;
+export const timeOf = ({ snippet_ratio: [ticks, rate] }, i) => (i * ticks) / rate;
 
 /** The segment of the snippets [begin, end). @param {Curves} curves @param {number} begin @param {number} end @returns {Found} */
 function describe(curves, begin, end) {
@@ -38,7 +38,7 @@ function describe(curves, begin, end) {
 
 /** The strongest anomaly class of the snippets [begin, end), and the next one where the name is unclear.
  * @param {Curves} curves @param {number} begin @param {number} end */
-function nameOf({ probs, classes, least_share }, begin, end) {
+export function nameOf({ probs, classes, least_share }, begin, end) {
   const sums = classes.map((_, c) => (c ? probs[c].slice(begin, end).reduce((sum, p) => sum + p, 0) : 0));
   const [first, next] = classes.map((_, c) => c).slice(1).sort((a, b) => sums[b] - sums[a]); // prettier-ignore
   const all = sums.reduce((sum, s) => sum + s, 0);
@@ -92,17 +92,25 @@ export function cutHere(curves, { threshold, min_length_s, merge_gap_s }) {
 }
 
 /**
- * A part of a flagged interval, described by the snippets whose middle lies in it.
- * @param {Curves} curves @param {number} start_s @param {number} end_s @returns {Found}
+ * The half-open index pair of the snippets whose middle lies in an interval.
+ * @param {Curves} curves @param {number} start_s @param {number} end_s @returns {[begin: number, end: number]}
  */
-function segmentBetween(curves, start_s, end_s) {
+export function snippetsBetween(curves, start_s, end_s) {
   const last = curves.scores.length - 1;
   const middle = (/** @type {number} */ i) => timeOf(curves, i) + curves.snippet_s / 2;
   let begin = clamp(Math.floor(start_s / curves.snippet_s), 0, last);
   if (middle(begin) < start_s && begin < last && middle(begin + 1) < end_s) begin += 1;
   let end = begin + 1;
   while (end <= last && middle(end) < end_s) end += 1;
-  const whole = describe(curves, begin, end);
+  return [begin, end];
+}
+
+/**
+ * A part of a flagged interval, described by the snippets whose middle lies in it.
+ * @param {Curves} curves @param {number} start_s @param {number} end_s @returns {Found}
+ */
+function segmentBetween(curves, start_s, end_s) {
+  const whole = describe(curves, ...snippetsBetween(curves, start_s, end_s));
   return { ...whole, start_s, end_s, peak_s: clamp(whole.peak_s, start_s, end_s) };
 }
 

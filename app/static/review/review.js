@@ -6,6 +6,7 @@ import { request } from '../lib/server.js';
 import { refreshSoon } from '../library/status.js';
 import { listen, select, state, tell } from '../state.js';
 import { showAgreement } from './agreement.js';
+import { withRuns } from './class_runs.js';
 import { reviewHere } from './cut.js';
 import { bindBudgetForm } from './budget_form.js';
 import { bindCutForm } from './cut_form.js';
@@ -26,13 +27,7 @@ export function makeReview({ video, transport, footage }) {
     isLooping: () => decideBar.looping(),
   });
   bindCutForm();
-  const segments = makeSegments({
-    onGo: go,
-    onFilter() {
-      if (state.segment && !segments.fits(state.segment)) select(segments.at(transport.now()) ?? null);
-      tell('filtered');
-    },
-  });
+  const segments = makeSegments({ onGo: go, onSeek: seek, onFilter: refilter });
   const reviewer = makeReviewer({ onChange: changeReviewer });
   const decisions = makeDecisions({ segments, question, now: transport.now, reviewer, onReview: decided, onReload: cutSoon, onGo: go, onAdded: choose }); // prettier-ignore
   const decideBar = makeDecideBar({ video, decisions, transport });
@@ -52,7 +47,13 @@ export function makeReview({ video, transport, footage }) {
     onTaken: (answer) => take(answer) && refreshSoon(),
   });
 
-  function show(answer) {
+  function refilter() {
+    if (state.segment && !segments.fits(state.segment)) select(segments.at(transport.now()) ?? null);
+    tell('filtered');
+  }
+
+  function show(told) {
+    const answer = withRuns(state.curves, told);
     segments.show(answer);
     const named = wanted && (segments.byId(wanted) ?? segments.marks()[Number(wanted) - 1]);
     const kept = state.segment && segments.byId(state.segment.id);

@@ -26,9 +26,12 @@ export function sortedSegments(segments, order, turned) {
   return [...segments].sort((a, b) => turn * SEGMENT_ORDERS[order](a, b) || inTime(a, b));
 }
 
+/** Its class, and those that it has over time. @param {Segment} segment */
+export const classesOf = ({ label, class_runs }) => [label, ...class_runs.map((run) => run.label)];
+
 /** '' stands for any. @param {Segment} segment @param {{ label: string, state: string }} wanted */
 export const fitsFilter = (segment, wanted) =>
-  (!wanted.label || segment.label === wanted.label) && (!wanted.state || segment.state === wanted.state);
+  (!wanted.label || classesOf(segment).includes(wanted.label)) && (!wanted.state || segment.state === wanted.state);
 
 /** Whether a moment lies in a segment. @param {{ start_s: number, end_s: number }} segment @param {number} time */
 export const inside = (segment, time) => time >= segment.start_s - 1e-3 && time < segment.end_s - 1e-3;

@@ -3,13 +3,15 @@ import { make } from '../lib/dom.js';
 import { clock } from '../lib/format.js';
 import { state } from '../state.js';
 import { markName } from './cut.js';
+import { runsLine } from './runs_line.js';
 import { STATES } from './segment_order.js';
 
-function classCell(mark, name, filteredOut) {
+function classCell(mark, name, filteredOut, onSeek) {
   const cell = make('td', 'rv-class', name);
   const add = (text, className = '') => cell.append(make('small', className, text));
   if (mark.model_label && mark.label !== mark.model_label) add('model: ' + mark.model_label);
   if (!mark.model_label) add('by hand');
+  if (mark.class_runs.length) cell.append(runsLine(mark.class_runs, onSeek, -1)); // by keyboard they are in "Why"
   if (mark.note) add('✎ ' + mark.note, 'rv-noted');
   if (mark.provisional) add('provisional');
   if (filteredOut) add('filtered out');
@@ -36,16 +38,16 @@ function peakCell(mark) {
   return cell;
 }
 
-function fill(row, mark, number, name, filteredOut) {
+function fill(row, mark, number, name, filteredOut, onSeek) {
   row.dataset.state = mark.state;
   const place = make('td');
   place.append(make('span', '', number), make('i', 'rv-frameof'));
   const times = [mark.start_s, mark.end_s].map((time) => make('td', '', clock(time, 1)));
-  row.replaceChildren(place, ...times, classCell(mark, name, filteredOut), stateCell(mark), peakCell(mark));
+  row.replaceChildren(place, ...times, classCell(mark, name, filteredOut, onSeek), stateCell(mark), peakCell(mark));
 }
 
 // Rows by segment, each written again only when it has other words: a long clip has hundreds.
-export function makeRows() {
+export function makeRows({ onSeek }) {
   let rows = new Map(); // by id: { row, told }
 
   function rowFor(mark, number, filteredOut) {
@@ -58,7 +60,7 @@ export function makeRows() {
     const kept = rows.get(mark.id);
     const name = markName(state.curves, mark);
     const told = JSON.stringify([mark, number, name, filteredOut]);
-    if (kept.told !== told) fill(kept.row, mark, number, name, filteredOut);
+    if (kept.told !== told) fill(kept.row, mark, number, name, filteredOut, onSeek);
     kept.told = told;
     return kept.row;
   }

@@ -6,11 +6,11 @@ import { makeRows, missHead } from './segment_rows.js';
 
 const SCREENFUL = 60; // rows of which more are never in view
 
-// `onPick` is given the id of a row that was clicked or entered; `onListed` is told that rows came.
-export function makeTable({ onPick, onListed }) {
+// `onPick` is given the id of a row that was clicked or entered, `onSeek` a moment; `onListed` is told that rows came.
+export function makeTable({ onPick, onSeek, onListed }) {
   const table = find('.rv-table');
   const [flagged, missed] = [find('.rv-flagged'), find('.rv-misses')];
-  const { rowFor, knows, keep } = makeRows();
+  const { rowFor, knows, keep } = makeRows({ onSeek });
   const head = missHead();
   let complete = () => {}; // lists the rows that are not there yet
   let pointed = null; // the row where Tab stops
@@ -63,7 +63,7 @@ export function makeTable({ onPick, onListed }) {
     if (event.key !== 'ArrowDown' && event.key !== 'ArrowUp') return;
     complete();
     const rows = [...table.querySelectorAll('tr[data-id]')];
-    rows[rows.indexOf(event.target) + (event.key === 'ArrowDown' ? 1 : -1)]?.focus();
+    rows[rows.indexOf(event.target.closest('tr')) + (event.key === 'ArrowDown' ? 1 : -1)]?.focus();
     event.preventDefault();
   });
 

@@ -6,7 +6,7 @@ import { listen, state } from '../state.js';
 import { extent } from '../timeline/lanes.js';
 import { makeSegmentFilter } from './segment_filter.js';
 import { makeFrames } from './segment_frames.js';
-import { inside } from './segment_order.js';
+import { classesOf, inside } from './segment_order.js';
 import { makeTable } from './segment_table.js';
 import { withProvisional } from './when_final.js';
 
@@ -26,8 +26,8 @@ function soFar({ scores, final_s }, marks, trained) {
   return [plural(marks.length, 'segment') + ' so far', peak, rest].join(' · ');
 }
 
-export function makeSegments({ onGo, onFilter }) {
-  const table = makeTable({ onPick: (id) => onGo(byId(id)), onListed: () => frames.watch() });
+export function makeSegments({ onGo, onSeek, onFilter }) {
+  const table = makeTable({ onPick: (id) => onGo(byId(id)), onSeek, onListed: () => frames.watch() });
   let [marks, misses] = [[], []];
   let sortedAnew = false; // N begins at the top of an order that was just chosen
   let trained = false;
@@ -58,7 +58,7 @@ export function makeSegments({ onGo, onFilter }) {
       withProvisional(list).map((mark) => ({ ...mark, score: mark.model_score, near_miss }));
     marks = shown(answer.marks, false);
     misses = shown(answer.misses, true);
-    filter.offer(all().map((m) => m.label));
+    filter.offer(all().flatMap(classesOf));
     draw();
     showCount();
   }
