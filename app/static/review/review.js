@@ -47,10 +47,7 @@ export function makeReview({ video, transport, footage }) {
   }
 
   bindBudgetForm(question);
-  const watched = bindWatched({
-    question,
-    onTaken: (answer) => take(answer) && refreshSoon(),
-  });
+  const watched = bindWatched(decisions);
 
   function show(answer) {
     segments.show(answer);
@@ -106,13 +103,13 @@ export function makeReview({ video, transport, footage }) {
 
   // After the decisions that are still under way, which belong to who took them.
   function changeReviewer(become) {
-    decisions.afterAll(() => {
+    decisions.become(() => {
       become();
       tell('reviewer');
       notice.clear('decision');
       showAgreement({});
       cutSoon();
-      return requestReview().then(decisions.sendUnnamed);
+      return requestReview();
     });
   }
 
@@ -140,6 +137,8 @@ export function makeReview({ video, transport, footage }) {
   return {
     question,
     isNamed: reviewer.isNamed,
+    decider: reviewer.decider,
+    settled: decisions.settled,
     seek,
     hold,
     moveEdge: decisions.edge,
