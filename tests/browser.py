@@ -312,6 +312,45 @@ def at(browser, server, analysed, request):
         watched.end()
 
 
+def on_call(watched, name, handle):
+    """Have `handle` answer what the page requests of Python by that name."""
+
+    def route(call):
+        called = f'"fn_name":"{name}"' in (call.request.post_data or "")
+        return handle(call) if called else call.fallback()
+
+    watched.route("**/component_server/**", route)
+
+
+class Held:
+    """Holds requests back, or with `answered` their answers, until they are released."""
+
+    def __init__(self, watched, name, *, answered=False, wanted=lambda call: True):
+        self.calls, self.open = [], False
+        self.answered, self.wanted = answered, wanted
+        on_call(watched, name, self.take)
+
+    def take(self, call):
+        if self.open or not self.wanted(call):
+            return call.fallback()
+        answer = call.fetch() if self.answered else None
+        return self.calls.append((call, answer))
+
+    def release(self):
+        self.open = True
+        for call, answer in self.calls:
+            if answer:
+                call.fulfill(response=answer)
+            else:
+                call.continue_()
+
+
+def only_lost_requests(watched):
+    """What the browser itself notes of requests that were lost on purpose is no fault."""
+    assert all("Failed to load resource" in fault for fault in watched.faults), watched.faults
+    watched.faults.clear()
+
+
 def press(watched, *keys):
     for key in keys:
         watched.keyboard.press(key)

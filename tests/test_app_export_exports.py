@@ -42,6 +42,18 @@ CUT = Cut(0.5)
 STATES = ("confirmed", "dismissed", "open")
 
 
+def test_a_report_reads_its_analysis_once(workspace, tmp_path, monkeypatch):
+    probed = probe(make_video(tmp_path / "a.mp4", seconds=4))
+    clip = workspace.store.add_clip(probed, "a.mp4", move=False)
+    key = workspace.store.save(make_analysis([0.1, 0.9, 0.1], clip=clip))
+    read = []
+    for name in ("load", "load_curve"):
+        was = getattr(workspace.store, name)
+        monkeypatch.setattr(workspace.store, name, lambda key, was=was, name=name: read.append(name) or was(key))
+    Exports(workspace, Reviews(workspace)).reviewed(key, CUT, "ann")
+    assert read == ["load"]
+
+
 class Decided(Reviews):
     """What the model flagged, each decided in turn, and one mark added by hand."""
 

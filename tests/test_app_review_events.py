@@ -1,5 +1,7 @@
 """The events of many clips: what the tables hold is what each clip's own view holds, at any cut, for any reviewer."""
 
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 
 import numpy as np
@@ -178,6 +180,7 @@ def test_a_filter_that_makes_no_sense_is_named(library):
 
 def test_what_is_decided_stays_at_its_place_until_the_list_is_opened_anew(library):
     """A reviewer who decides his way down a list of open events meets each once, however it is paged."""
+    ready(library)
     wish, seen = {"state": "open", "sort": "score"}, []
     answer = call(library, "list_events", **wish, offset=0, limit=5, as_of="")
     as_of, total = answer["as_of"], answer["total"]
@@ -288,20 +291,73 @@ def test_a_clip_without_segments_is_watched_by_one_reviewer(library, workspace, 
     clip = workspace.store.add_clip(make_clip(path=str(file), sha256="ee" * 32), "quiet.mp4", move=False)
     key = workspace.store.save(make_analysis([0.1] * 9, clip=clip))
     view = {"clip": clip.sha256, "analysis_id": key, "threshold": 0.5, "min_length_s": 0, "merge_gap_s": 1}
-    assert call(library, "watch", **view, on=True, request="w")["watched"]
+    assert call(library, "watch", **view, on=True, revision=0, request="w")["watched"]
 
     def said(reviewer):
         entries = call(library, "library", reviewer=reviewer)["library"]
         return next(entry["watched"] for entry in entries if entry["clip"] == clip.sha256)
 
     assert (said("ann"), said("ben")) == (True, False)
-    assert not call(library, "watch", **view, on=False, request="x")["watched"]
+    assert call(library, "watch", **view, on=True, revision=0, request="w")["revision"] == 1  # sent twice
+    assert not call(library, "watch", **view, on=False, revision=1, request="x")["watched"]
     assert not said("ann")
     busy = listed(library)[0]
     answer = library.handlers()["watch"](
-        view | {"clip": busy.clip, "analysis_id": busy.analysis_id, "reviewer": "ann", "on": True, "request": "y"}
+        view
+        | {
+            "clip": busy.clip,
+            "analysis_id": busy.analysis_id,
+            "reviewer": "ann",
+            "on": True,
+            "revision": 0,
+            "request": "y",
+        }
     )
     assert "has segments" in answer["error"]
+
+
+def test_what_is_answered_to_a_decision_holds_it_however_busy_the_machine(library, monkeypatch):
+    """Without a moment for what is outdated, an answer once told of the rows as they were before the decision."""
+    first, second, *_ = listed(library)
+    before = call(library, "left")["left"]["n"]
+    index, was = library.events.index, library.events.index.ready
+    monkeypatch.setattr(index, "ready", lambda reviewer, _, *needed: was(reviewer, 0.0, *needed))
+    for key, n_left in ((first.key, before - 1), (second.key, before - 2)):
+        answer = call(library, "decide_events", action="confirm", request=key, events=[key])
+        assert [event["state"] for event in answer["events"]] == ["confirmed"]
+        assert answer["left"]["n"] == n_left
+    undone = call(library, "undo_events", request="back")
+    assert ([event["state"] for event in undone["events"]], undone["left"]["n"]) == (["open"], before - 1)
+
+
+def test_an_undo_or_redo_that_is_sent_twice_is_one(library):
+    first, second, *_ = listed(library)
+    decide(library, [first], request="one")
+    decide(library, [first, second], "dismiss", request="two")
+    undone = [call(library, "undo_events", request="back") for _ in range(2)]
+    assert undone[0] == undone[1]
+    assert undone[0]["n"] == 2
+    assert {e.key: e.state for e in listed(library)}[first.key] == "confirmed"  # the one before it stands
+    redone = [call(library, "redo_events", request="again") for _ in range(2)]
+    assert redone[0] == redone[1]
+    assert {e.key: e.state for e in listed(library)}[first.key] == "dismissed"
+
+
+def test_a_locked_database_is_told_as_one_of_the_moment(library, workspace):
+    event = listed(library)[0]
+    with workspace.store.engine.connect() as mine, closing(sqlite3.connect(database_of(mine))) as other:
+        other.execute("BEGIN IMMEDIATE")
+        mine.exec_driver_sql("PRAGMA busy_timeout = 10")
+        mine.close()  # back to the pool, from which the handler takes it
+        asked = {"reviewer": "ann", "action": "confirm", "request": "r", "events": [event.key]}
+        answer = library.handlers()["decide_events"](asked)
+        assert answer["busy"]
+        assert "database is busy" in answer["error"]
+    assert call(library, "decide_events", **asked)["n"] == 1
+
+
+def database_of(connection):
+    return connection.engine.url.database
 
 
 def test_filters_are_kept_under_a_name(library):

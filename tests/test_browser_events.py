@@ -5,7 +5,7 @@ import zipfile
 from dataclasses import replace
 
 import pytest
-from browser import Watched, export, press, serving
+from browser import Held, Watched, export, on_call, only_lost_requests, press, serving
 from fakes import FakeAnalyzer, made_up, make_video
 
 from app.clips.store import Store
@@ -230,7 +230,167 @@ def test_a_card_shows_frames_and_plays_them(events):
     page.wait_for_function(f"t => {moved} !== t", arg=before)
 
 
+# Faults --------------------------------------------------------------------------------------------------------------
+
+
+def decided(server, reviewer):
+    """What a reviewer decided, in the order in which it was saved: (event's key without its analysis, action)."""
+    changes = [change for log in logs(server, reviewer).values() for change in log]
+    return [(mark, c.action) for c in sorted(changes, key=lambda c: c.number) for mark in c.after]
+
+
+def decide_next(page, *keys):
+    """Press keys, each on the next card at once; returns the keys of these cards."""
+    seen = []
+    for key in keys:
+        seen.append(page.evaluate(KEY))
+        page.keyboard.press(key)
+        page.wait_for_function(f"k => {KEY} !== k", arg=seen[-1])
+    return seen
+
+
+def marks_of(keys):
+    return [key.split("/")[1] for key in keys]
+
+
+def state_of(page, key):
+    return page.evaluate("k => [...document.querySelectorAll('.rv-ev-card')].find(c => c.key === k).dataset.state", key)
+
+
+@pytest.mark.parametrize("fault", ["no answer", "answer lost", "busy"])
+def test_what_fails_is_sent_until_it_is_saved_and_nothing_behind_it_is_lost(events, server, fault):
+    name = f"fault {fault}"
+    page = events(name)
+    left_to_fail = [1, 1]
+
+    def spoil(call):
+        if not left_to_fail:
+            return call.fallback()
+        left_to_fail.pop()
+        if fault == "busy":
+            return call.fulfill(json={"error": "The database is busy.", "busy": True})
+        if fault == "answer lost":
+            call.fetch()
+        return call.abort()
+
+    on_call(page, "decide_events", spoil)
+    keys = decide_next(page, "c", "x", "c", "x")
+    said(page, "not saved yet")
+    left(page, "116 events")
+    assert decided(server, name) == list(zip(marks_of(keys), ["confirm", "dismiss"] * 2, strict=True))
+    assert page.locator(".rv-ev-pending").count() == 0
+    only_lost_requests(page)
+
+
+def test_one_that_is_refused_is_open_again_and_said_until_somebody_goes_there(events, server):
+    page = events()
+    refused = []
+
+    def refuse(call):
+        if refused:
+            return call.fallback()
+        refused.append(call)
+        return call.fulfill(json={"error": "that segment is not in the list any more"})
+
+    on_call(page, "decide_events", refuse)
+    keys = decide_next(page, "c", "c", "c")
+    left(page, "118 events")
+    said(page, "1 decision not saved: ")
+    said(page, "not in the list any more")
+    assert [state_of(page, key) for key in keys] == ["open", "confirmed", "confirmed"]
+    page.click(".rv-ev-ack button:has-text('Go to it')")
+    on_card(page, keys[0])
+    page.keyboard.press("c")
+    left(page, "117 events")
+    assert "not saved" not in page.inner_text(".rv-ev-ack")
+
+
+RECUT = """async () => {
+  const { href } = [...document.querySelectorAll('link[rel=modulepreload]')].find((l) => l.href.endsWith('/state.js'));
+  (await import(href)).tell('recut');
+}"""
+
+
+def test_a_list_that_comes_late_neither_takes_the_keys_nor_undoes_what_they_did(events, server):
+    """It was asked for at the first card, before that was decided."""
+    page = events()
+    held = Held(page, "list_events", answered=True)
+    page.evaluate(RECUT)
+    page.wait_for_timeout(500)
+    keys = decide_next(page, "c", "c")
+    left(page, "118 events")
+    third = page.evaluate(KEY)
+    assert held.calls
+    held.release()
+    page.wait_for_timeout(500)
+    on_card(page, third)
+    assert [state_of(page, key) for key in keys] == ["confirmed", "confirmed"]
+    (fourth,) = decide_next(page, "x")
+    left(page, "117 events")
+    assert decided(server, page.evaluate("localStorage.getItem('cmhkf-reviewer')"))[-1] == (
+        *marks_of([fourth]),
+        "dismiss",
+    )
+
+
+def test_a_key_before_the_next_card_is_here_does_not_hit_the_one_before_it(events, server):
+    page = events("hasty", "&ev_sort=time")
+    held = Held(page, "list_events", wanted=lambda call: '"offset":60' in call.request.post_data)
+    for _ in range(59):
+        page.keyboard.press("ArrowRight")
+    page.wait_for_selector(f"{CURRENT}[data-index='59']")
+    last = page.evaluate(KEY)
+    press(page, "c", "x", "x")
+    said(page, "press again")
+    held.release()
+    page.wait_for_selector(f"{CURRENT}[data-index='60']")
+    left(page, "119 events")
+    assert decided(server, "hasty") == [(*marks_of([last]), "confirm")]
+
+
+def test_no_browser_function_is_needed_that_plain_http_lacks(events):
+    page = events()
+    page.evaluate("Object.defineProperty(crypto, 'randomUUID', { value: undefined })")
+    decide_next(page, "c")
+    said(page, "Confirmed")
+
+
+def test_the_browser_asks_before_it_closes_with_unsaved_decisions(events):
+    page = events()
+    held = Held(page, "decide_events")
+    press(page, "Shift+ArrowRight", "c")  # two at once
+    page.wait_for_timeout(300)
+    page.page.close(run_before_unload=True)
+    page.wait_for_timeout(500)
+    assert page.faults == ["dialog: "]
+    page.faults.clear()
+    held.release()
+    said(page, "Confirmed 2 events")
+
+
+def test_a_decision_on_an_event_waits_for_a_name(events, server):
+    page = events("")
+    keys = decide_next(page, "c")
+    said(page, "waits for your name")
+    page.keyboard.type("Nora")
+    page.keyboard.press("Enter")
+    left(page, "119 events")
+    assert decided(server, "Nora") == [(*marks_of(keys), "confirm")]
+
+
+def test_a_key_after_undo_is_for_the_card_that_comes_back(events, server):
+    page = events("Una")
+    (first,) = decide_next(page, "c")
+    said(page, "Confirmed")
+    press(page, "u", "x")
+    left(page, "119 events")
+    page.wait_for_function("document.querySelector('.rv-ev-ack').textContent.startsWith('Dismissed')")
+    assert [action for _, action in decided(server, "Una")] == ["confirm", "undo", "dismiss"]
+    assert {mark for mark, _ in decided(server, "Una")} == set(marks_of([first]))
+
+
 def test_a_video_dropped_on_the_events_comes_in_quietly(events, tmp_path):
+    """The last test here: its events are more than those of the others."""
     page = events()
     page.upload(make_video(tmp_path / "late.mp4", seconds=5))
     said(page, "late.mp4")

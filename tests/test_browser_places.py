@@ -273,11 +273,11 @@ def test_what_was_said_of_a_lost_server_goes_when_it_is_back(browser, files, tmp
         page.wait_for_selector(".rv-offline", state="visible")
         server.start()
         page.wait_for_selector(".rv-offline", state="hidden")
-        page.wait_for_function("document.querySelector('.rv-ack').textContent === ''")
+        wait_ack(page, "Confirmed 2 of 2 · 1 left · revision 1")  # sent again
         page.wait_for_selector("#rv-panel-why .rv-whyhead:has-text('car accident')")
         assert "does not answer" not in page.inner_text(".rv-main")
-        press(page, "c")
-        wait_ack(page, "Confirmed 2 of 2")
+        press(page, "x")
+        wait_ack(page, "Dismissed 2 of 2")
         page.close()
         assert all("console" in fault for fault in page.faults), page.faults
     finally:

@@ -13,7 +13,7 @@ from PIL import Image
 from app.clips.scheduler import Scheduler
 from app.clips.store import Store
 from cmhkf import CmhkfError
-from cmhkf.analysis import Curve
+from cmhkf.analysis import Analysis, Curve
 from cmhkf.media.clip import Clip
 from cmhkf.media.written import stills
 
@@ -132,7 +132,7 @@ def peak_frame(wanted: Wanted) -> int:
     return int(np.clip(share * wanted.n_frames, 0, wanted.n_frames - 1))
 
 
-def peak_moment(curve: Curve) -> Wanted:
+def peak_moment(curve: Curve | Analysis) -> Wanted:
     """The moment of the highest score: the keyframe of a clip that is analysed."""
     line = curve.timeline
     at_s = min(float(line.middles_s[curve.scores.argmax()]), line.duration_s - LAST_S)

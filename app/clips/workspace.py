@@ -300,9 +300,12 @@ class Workspace:
                 self._recent.popitem(last=False)
             return self._recent[key]
 
-    def curve(self, key: str) -> Curve:
-        """What segments are cut from, of the analysis with that id; otherwise as `analysis`."""
+    def curve(self, key: str) -> Curve | Analysis:
+        """What segments are cut from, of the analysis with that id, or all of it where that was read lately; otherwise
+        as `analysis`."""
         with self._reading:
+            if key in self._recent:
+                return self._recent[key]
             if key not in self._curves:
                 self._curves[key] = curve = self.store.load_curve(key)
                 self._curve_bytes += _bytes_of(curve)

@@ -50,13 +50,12 @@ class Exports:
 
     def reviewed(self, analysis_id: str, cut: Cut, reviewer: str = "", *, with_dismissed: bool = True) -> Reviewed:
         """An analysis with the marks of a reviewer, or of whoever decided last. Raises NotFoundError, ConfigError."""
+        analysis = self._workspace.analysis(analysis_id)  # first, so that the view is cut from it and reads nothing
         view = self._reviews.view(analysis_id, cut, reviewer)
         truth = self._truths.kept(view.sha256)
         return Reviewed(
             analysis_id,
-            replace(
-                self._workspace.analysis(analysis_id), clip=self._store.clip(view.sha256)
-            ),  # where the file lies now
+            replace(analysis, clip=self._store.clip(view.sha256)),  # where the file lies now
             tuple(mark for mark in view.marks if with_dismissed or mark.state != "dismissed"),
             cut.threshold,
             datetime.now(timezone.utc).isoformat(timespec="seconds"),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
 from typing import Any
 
-from sqlalchemy import ColumnElement, Engine, Select, and_, case, exists, false, func, or_, select, true, tuple_
+from sqlalchemy import ColumnElement, Engine, Select, and_, case, false, func, or_, select, true, tuple_
 from sqlalchemy.orm import Session
 
 from app.clips.names import named
@@ -266,9 +266,9 @@ def _fits(view: Ready, wish: Wish, as_of: str) -> ColumnElement[bool]:
         lasting.append(EventRow.begun < _day(wish.until, 1))
     lasting += [func.lower(EventRow.name).contains(word, autoescape=True) for word in wish.words.lower().split()]
     if wish.by:
-        same = [OtherRow.view_id == view.id, OtherRow.analysis_id == EventRow.analysis_id]
-        same += [OtherRow.mark == EventRow.mark, OtherRow.reviewer == wish.by, _heard(view)]
-        lasting.append(exists(select(OtherRow.mark).where(*same)))
+        # As a list, which SQLite makes once; asked of each event it would be a search for each.
+        theirs = select(OtherRow.analysis_id, OtherRow.mark).where(OtherRow.view_id == view.id, _heard(view))
+        lasting.append(tuple_(EventRow.analysis_id, EventRow.mark).in_(theirs.where(OtherRow.reviewer == wish.by)))
     passing = list[ColumnElement[bool]]()  # until it is decided
     if wish.misses != "with":
         passing.append(EventRow.near_miss == (wish.misses == "only"))

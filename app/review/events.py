@@ -9,7 +9,7 @@ since: every question first looks for what is outdated, and spends a moment on i
 import json
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
@@ -174,21 +174,22 @@ class EventIndex:
             Base.metadata.drop_all(self._engine, tables)
             Base.metadata.create_all(self._engine)
 
-    def ready(self, reviewer: str, budget_s: float) -> Ready:
-        """The reviewer's view, brought up to date as far as that many seconds allow, newest analyses first."""
+    def ready(self, reviewer: str, budget_s: float, needed: Collection[str] = ()) -> Ready:
+        """The reviewer's view, brought up to date as far as that many seconds allow, newest analyses first; those that
+        are `needed`, by id, however long they take."""
         choices = self._reviews.reviewers.of(reviewer)
         end = time.monotonic() + budget_s
         with self._lock:
             view_id = self._view_of(reviewer, choices.cut)
             with Session(self._engine) as session:
-                outdated = session.execute(_outdated(view_id)).all()
+                outdated = sorted(session.execute(_outdated(view_id)), key=lambda row: row.id not in needed)
                 n_clips = session.scalar(select(func.count()).select_from(AnalysisRow)) or 0
-            done = 0
-            while done < len(outdated) and time.monotonic() < end:
+            done, least = 0, sum(row.id in needed for row in outdated)
+            while done < least or (done < len(outdated) and time.monotonic() < end):
                 portion = list[_Made]()
                 for row in outdated[done : done + AT_ONCE]:
                     portion.append(self._make(view_id, reviewer, choices.cut, row))
-                    if time.monotonic() > end:
+                    if time.monotonic() > end and done + len(portion) >= least:
                         break
                 self._write(view_id, portion)
                 done += len(portion)

@@ -1,5 +1,6 @@
 """The reviews of the clips: reads the log, folds it, merges it with what the model flagged, and adds to it."""
 
+import itertools
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -162,7 +163,7 @@ class Reviews:
         meanwhile. The same request twice is one change.
         """
         for attempt in range(TRIES):
-            if any(change.request == request for change in view.log):
+            if _with_request(view.log, request):
                 return view, {}
             patch, left_out = dict[str, Mark | None](), dict[str, str]()
             for decision in decisions:
@@ -180,18 +181,37 @@ class Reviews:
                 view = replace(view, logs=self.log.changes(view.sha256))
         raise AssertionError
 
-    def watch(self, view: View, request: str, *, on: bool) -> View:
-        """Say that all of a clip was watched and nothing is there, or take that back. Raises ReviewError."""
+    def watch(self, view: View, revision: int, request: str, *, on: bool) -> View:
+        """Say that all of a clip was watched and nothing is there, or take that back; otherwise as `decide`."""
         if view.marks:
             raise ReviewError("this clip has segments; decide on them instead")
-        return self._append(view, "watch" if on else "unwatch", {}, request)
+        return self._change(view, lambda _: ("watch" if on else "unwatch", {}), revision, request)
 
     def step(self, reviewer: str, action: Literal["undo", "redo"], cut: Cut, request: str) -> tuple[Action, list[View]]:
         """Take back, or bring back, what a reviewer did last anywhere: on all the clips that it changed.
 
         Returns what was done then, and the view of each clip now.
-        A clip that was changed since keeps what it has. Raises ReviewError when there is nothing.
+        A clip that was changed since keeps what it has; the same request twice is one. Raises ReviewError when there is
+        nothing.
         """
+        last = self._stepped(reviewer, action, request) or self._newest(reviewer, action)
+        if last is None:
+            raise ReviewError(f"nothing to {action}")
+        views = list[View]()
+        for sha256 in self.log.with_request(reviewer, last.request):
+            key = self._workspace.store.latest(sha256)
+            view = key and self.view(key, cut, reviewer)
+            if not view:
+                continue
+            change = undoable(view.log)[action == "redo"]
+            if done := _with_request(view.log, request):
+                views.append(replace(view, changed=tuple(done.after)))
+            elif change and change.request == last.request:
+                views.append(self._append(view, action, change.before if action == "undo" else change.after, request))
+        return last.action, views
+
+    def _newest(self, reviewer: str, action: Literal["undo", "redo"]) -> Change | None:
+        """The reviewer's change that is next to be taken or brought back, on whichever clip."""
         last: Change | None = None
         for sha256, number in self.log.touched(reviewer):
             if last and last.number > number:
@@ -199,16 +219,15 @@ class Reviews:
             found = undoable(self.log.changes(sha256).get(reviewer, ()))[action == "redo"]
             if found and (last is None or found.number > last.number):
                 last = found
-        if last is None:
-            raise ReviewError(f"nothing to {action}")
-        views = list[View]()
-        for sha256 in self.log.with_request(reviewer, last.request):
-            key = self._workspace.store.latest(sha256)
-            view = key and self.view(key, cut, reviewer)
-            change = view and undoable(view.log)[action == "redo"]
-            if view and change and change.request == last.request:
-                views.append(self._append(view, action, change.before if action == "undo" else change.after, request))
-        return last.action, views
+        return last
+
+    def _stepped(self, reviewer: str, action: Literal["undo", "redo"], request: str) -> Change | None:
+        """The change that this request took or brought back before."""
+        for sha256 in self.log.with_request(reviewer, request):
+            made = self.log.changes(sha256)[reviewer]
+            before = itertools.takewhile(lambda change: change.request != request, made)
+            return undoable([*before])[action == "redo"]
+        return None
 
     def undo(self, view: View, revision: int, request: str) -> View:
         """Take back the reviewer's newest change that stands; otherwise as `decide`."""
@@ -254,13 +273,17 @@ class Reviews:
         return view
 
 
+def _with_request(log: Sequence[Change], request: str) -> Change | None:
+    return next((change for change in log if change.request == request), None)
+
+
 def _bare(patch: Patch) -> Patch:
     return {key: mark and bare(mark) for key, mark in patch.items()}
 
 
 def _saved(view: View, make: Make, revision: int, request: str) -> View | None:
     """The view when that was carried out before: the same request, or the same change to the same revision."""
-    earlier = next((change for change in view.log if change.request == request), None)
+    earlier = _with_request(view.log, request)
     if earlier is None and 0 <= revision < len(view.log):
         then = replace(view, logs={**view.logs, view.reviewer: view.log[:revision]})
         with suppress(ReviewError):

@@ -30,6 +30,7 @@ import { makeQuality } from './quality/quality.js';
 import { makeLibraryCut } from './review/library_cut.js';
 import { makeLook } from './review/look.js';
 import { makeReview } from './review/review.js';
+import { watchLeaving } from './review/sending.js';
 import { reset, state, tell } from './state.js';
 import { makeMinimap } from './timeline/minimap.js';
 import { makeTimeline } from './timeline/timeline.js';
@@ -60,6 +61,7 @@ function build() {
     onRemoved: (clip, name) => take.removed(clip, name),
   });
   const reviewer = () => review.question().reviewer;
+  watchLeaving();
   const clipView = makeClipView({ footage, transport, review, library, events: () => events });
   let cameFrom = ''; // the view that a clip was opened from
   let lastClip = null; // as it was opened
@@ -70,6 +72,7 @@ function build() {
   };
   const events = makeEvents({
     reviewer,
+    decider: review.decider,
     onOpen: (which, time) => (which ? openClip(which, time) : clipView.showEvents()),
     onClip: () => (lastClip ? clipView.open(lastClip) : clipView.home()),
     onReel: (...selected) => exporting.reelOf(...selected),
@@ -120,9 +123,9 @@ function build() {
     notice.clear('connection');
     if (find('.rv').dataset.view === 'loading') return begin();
     await refresh();
-    if (!state.clip) clipView.home();
-    else if (clipView.isBroken()) await clipView.reopen();
-    else tell('back');
+    if (state.clip && clipView.isBroken()) await clipView.reopen();
+    else if (state.clip || state.view) tell('back');
+    else await clipView.home();
   }
   watchServer(comeBack);
   begin()

@@ -10,6 +10,7 @@ from functools import wraps
 from typing import Any
 
 import gradio as gr
+from sqlalchemy.exc import OperationalError
 from starlette.responses import JSONResponse, Response
 
 from app.clips.workspace import Cut
@@ -19,6 +20,8 @@ from cmhkf.numbers import MOST, number, short_text, shown
 LENGTHS = {"text": 10_000_000, "name": 255, "request": 100}  # characters of what is sent to the page's functions
 LENGTH, ITEMS = 4096, 100  # of any other text, and the number of things in a list or an object
 LISTS = {"events": 5000, "except": 5000}  # things in these lists
+
+BUSY = "The database is busy or cannot be written; if that lasts, see the server's log."
 
 Json = dict[str, Any]
 log = logging.getLogger(__name__)
@@ -39,12 +42,19 @@ def explained() -> Iterator[None]:
 
 
 def guarded(name: str, handler: Callable[[Arguments], Json]) -> Callable[[Json], Json]:
-    """A handler as the page calls it, its errors turned into an `error` that the page shows where the user looks."""
+    """A handler as the page calls it, its errors turned into an `error` that the page shows where the user looks.
+
+    With `busy` it is one of the moment, as a locked database is: the page may ask the same again.
+    """
 
     def answer(data: Json) -> Json:
         try:
             with explained():
-                return handler(checked(data))
+                try:
+                    return handler(checked(data))
+                except OperationalError as error:
+                    log.warning("%s: the database: %s", name, error.orig)
+                    return {"error": BUSY, "busy": True}
         except gr.Error as error:
             return {"error": error.message}
 

@@ -272,9 +272,9 @@ class Page:
         return answers.review_json(self.reviews.decide(view, Decision(action, **values), *_request_of(data)))
 
     def watch(self, data: Arguments) -> Json:
-        """What `marks` takes with {on, request} -> what it answers: all of a clip without segments was watched."""
-        view = self._view(data)
-        return answers.review_json(self.reviews.watch(view, data.text("request"), on=bool(data["on"])))
+        """What `marks` takes with {on, revision, request} -> what it answers: all of a clip without segments was
+        watched."""
+        return answers.review_json(self.reviews.watch(self._view(data), *_request_of(data), on=bool(data["on"])))
 
     def budget(self, data: Arguments) -> Json:
         """What `marks` takes with {per_hour} -> {threshold, said}: at most so many alarms an hour of normal footage."""

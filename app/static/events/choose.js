@@ -37,6 +37,6 @@ export function makeChosen({ pages, onChange }) {
       onChange();
     },
     // As a decision names them.
-    named: (list) => (all ? { ...list, as_of: pages.asOf(), except: [...keys] } : { events: [...keys] }),
+    named: () => (all ? { ...pages.asked(), except: [...keys] } : { events: [...keys] }),
   };
 }

@@ -1,63 +1,75 @@
 // Decisions on the card that has the focus, or on all that are selected. Each is one step that undo takes back.
+import { find } from '../lib/dom.js';
+import { wordsOf } from '../lib/faults.js';
 import { plural } from '../lib/format.js';
-import { element } from '../lib/host.js';
 import * as notice from '../lib/notice.js';
-import { request } from '../lib/server.js';
 import { refreshSoon } from '../library/status.js';
-import { makeTurns } from '../review/turns.js';
+import { hasUnsent, isUnsent, send } from '../review/sending.js';
 import { tell } from '../state.js';
+import { countLeft } from './left.js';
 
-const token = () => crypto.randomUUID();
 const DONE = { confirm: 'Confirmed', dismiss: 'Dismissed', reopen: 'Reopened', relabel: 'Called', note: 'Noted on', remove: 'Removed' }; // prettier-ignore
+const NOT_HERE = 'No event is here to decide on; if one is on its way, press again when it is shown.';
 
-export function makeDecide({ reviewer, list, pages, grid, chosen, movesOn, onOutdated }) {
-  const pending = new Set(); // keys
+export function makeDecide({ reviewer, decider, pages, grid, chosen, onFind }) {
+  const movesOn = find('.rv-moveon input');
+  const refused = new Map(); // an event's key: what is said of it, until somebody goes there
   let classes = []; // of the newest model, normal first
-  const turns = makeTurns((error) => {
-    pending.clear();
-    notice.fail('events', error);
-    onOutdated();
-  });
+  let stepping = null; // an undo or redo on its way, which says what card is current after it
+  let ended = false; // the last card was decided
 
-  // What is on its way would be lost with the page.
-  const mine = element;
-  window.addEventListener('beforeunload', (event) => {
-    if (mine.isConnected && pending.size) event.preventDefault();
-  });
+  const nameOf = (event) => event.label + ' at ' + event.name;
+  const refreshShown = () => pages.refresh(...grid.range()).then(grid.redraw);
 
-  function say(words, answer) {
-    const rest = answer.left_out ? ' · ' + plural(answer.left_out, 'event') + ' left out: ' + answer.reason : '';
-    notice.show('events', words + rest + ' · ' + answer.left.n + ' left', {
-      bad: Boolean(answer.left_out && !answer.n),
-    });
+  // What was refused while the user is elsewhere by now stays in sight.
+  function say(words, bad = false) {
+    const [first] = refused;
+    if (!first) return notice.show('events', words, { bad });
+    const [key, why] = first;
+    function goThere() {
+      refused.delete(key);
+      onFind(key);
+    }
+    const lost = plural(refused.size, 'decision') + ' not saved: ' + why;
+    notice.show('events', [words, lost].filter(Boolean).join(' · '), { bad: true, act: ['Go to it', goThere] });
   }
 
-  async function took(answer, words) {
+  function refuse(event, why) {
+    if (event && event.key !== grid.event()?.key) refused.set(event.key, nameOf(event) + ': ' + why);
+    say(refused.size ? '' : why, true);
+    refreshShown();
+  }
+
+  function took(answer, words) {
     pages.replace(answer.events);
     tell('left', answer);
     refreshSoon();
-    say(words, answer);
-    if (!answer.few) await onOutdated();
+    const rest = answer.left_out ? ' · ' + plural(answer.left_out, 'event') + ' left out: ' + answer.reason : '';
+    say(words + rest + ' · ' + answer.left.n + ' left');
+    if (!answer.few) refreshShown();
     grid.redraw();
+    if (ended && !hasUnsent()) sayEnd().catch((error) => notice.fail('events', error));
   }
 
   // `more`: the label or the note that goes with it.
-  function act(action, more = {}, words = '') {
-    const many = chosen.size();
-    const event = grid.event();
-    if (!many && !event) return notice.show('events', 'There is no event to decide on.');
-    const which = many ? chosen.named(list()) : { events: [event.key] };
-    const what = words || DONE[action];
-    const said = many ? plural(many, 'event') : event.label + ' at ' + event.name;
-    if (!many) pending.add(event.key);
+  function act(action, more = {}, words = DONE[action]) {
+    if (stepping) return void stepping.then(() => act(action, more, words));
+    const event = chosen.size() ? null : grid.event();
+    if (!event && !chosen.size()) return say(NOT_HERE, true);
+    const which = event ? { events: [event.key] } : chosen.named();
+    const who = decider();
+    ended = false;
+    for (const key of which.events ?? []) refused.delete(key);
     chosen.clear();
-    turns.add(async () => {
-      const asked = { ...which, reviewer: reviewer(), action, request: token(), ...more };
-      const answer = await request('decide_events', asked);
-      if (!many) pending.delete(event.key);
-      await took(answer, what + ' ' + (many ? plural(answer.n, 'event') : said));
-    });
-    if (!many && ['confirm', 'dismiss'].includes(action) && movesOn()) moveOn();
+    send('decide_events', async () => ({ ...which, reviewer: await who, action, ...more }), { key: event?.key }).then(
+      (answer) => {
+        if (event && !answer.n) refuse(event, answer.reason);
+        else took(answer, words + ' ' + (event ? nameOf(event) : plural(answer.n, 'event')));
+      },
+      (error) => refuse(event, wordsOf(error)),
+    );
+    if (event && ['confirm', 'dismiss'].includes(action) && movesOn.checked)
+      moveOn().catch((error) => notice.fail('events', error));
     else grid.redraw();
   }
 
@@ -73,24 +85,38 @@ export function makeDecide({ reviewer, list, pages, grid, chosen, movesOn, onOut
   // To the next one that is open; past the end of the list to none, and says so.
   async function moveOn() {
     for (let index = grid.current() + 1; index < pages.total(); index++) {
-      const event = await pages.get(index);
-      if (event?.state === 'open' && !pending.has(event.key)) return grid.go(index);
+      if (!pages.at(index)) {
+        await grid.go(index); // so that no key is for the card that was decided
+        if (grid.current() !== index || !pages.at(index)) return;
+      }
+      const event = pages.at(index);
+      if (event.state === 'open' && !isUnsent(event.key)) return grid.go(index);
     }
+    ended = true;
     grid.redraw();
-    turns.add(async () => notice.show('events', 'The list ends here. ' + (await endWords())));
   }
-  async function endWords() {
-    const { left } = await request('left', { reviewer: reviewer() });
-    return left.n ? plural(left.n, 'event') + ' left in the library.' : 'Nothing is left in the library.';
+  async function sayEnd() {
+    const answer = await countLeft(reviewer, () => ended);
+    if (!answer) return;
+    const { n } = answer.left;
+    say(
+      'The list ends here. ' + (n ? plural(n, 'event') + ' left in the library.' : 'Nothing is left in the library.'),
+    );
   }
 
   function step(name, word) {
-    turns.add(async () => {
-      const answer = await request(name + '_events', { reviewer: reviewer(), request: token() });
-      await took(answer, word + ': ' + answer.action + ' of ' + plural(answer.n, 'event'));
+    const who = decider();
+    ended = false;
+    const done = send(name + '_events', async () => ({ reviewer: await who })).then((answer) => {
+      took(answer, word + ': ' + answer.action + ' of ' + plural(answer.n, 'event'));
       const place = pages.indexOf(answer.changed[0]);
-      if (place >= 0) grid.go(place);
+      if (place >= 0) return grid.go(place);
     });
+    stepping = done
+      .catch((error) => notice.show('events', wordsOf(error), { bad: true }))
+      .then(() => {
+        stepping = null;
+      });
   }
 
   return {
@@ -102,6 +128,5 @@ export function makeDecide({ reviewer, list, pages, grid, chosen, movesOn, onOut
     act,
     undo: () => step('undo', 'Undid'),
     redo: () => step('redo', 'Redid'),
-    isPending: (key) => pending.has(key),
   };
 }

@@ -7,6 +7,7 @@ import { pause } from '../lib/jobs.js';
 import * as notice from '../lib/notice.js';
 import { keepAddress } from '../lib/router.js';
 import { request } from '../lib/server.js';
+import { isUnsent } from '../review/sending.js';
 import { listen, state } from '../state.js';
 import { makeBar } from './bar.js';
 import { makeChosen } from './choose.js';
@@ -16,41 +17,33 @@ import { makePages } from './pages.js';
 import { bindWalk } from './walk.js';
 import { makeWish } from './wish.js';
 
-export function makeEvents({ reviewer, onOpen, onClip, onReel }) {
+export function makeEvents({ reviewer, decider, onOpen, onClip, onReel }) {
   const count = find('.rv-ev-count');
   let wanted = ''; // the key that an address names
   let outdated = true; // the list is opened anew when it is looked at
   let following = 0;
   let fresh = true; // no list was opened yet that one may come back to
 
-  const list = () => wish.values();
-  const question = () => ({ reviewer: reviewer(), ...list() });
+  const question = () => ({ reviewer: reviewer(), ...wish.values() });
   const pages = makePages({ question, onNews: (answer) => showCount(answer.total, answer) });
   const chosen = makeChosen({ pages, onChange: showChosen });
   const grid = makeGrid({
     pages,
     reviewer,
     isChosen: chosen.has,
-    isPending: (key) => decide.isPending(key),
+    isPending: isUnsent,
     onCurrent(event) {
       wanted = event?.key ?? '';
       keepAddress();
     },
   });
-  const decide = makeDecide({
-    reviewer,
-    list,
-    pages,
-    grid,
-    chosen,
-    movesOn: () => find('.rv-moveon input').checked,
-    onOutdated: () => pages.refresh(...grid.range()).then(grid.redraw),
-  });
+  const onFind = (key) => open((wanted = key), true);
+  const decide = makeDecide({ reviewer, decider, pages, grid, chosen, onFind });
   const bar = makeBar({
     decide,
     grid,
     chosen,
-    named: () => ({ reviewer: reviewer(), ...chosen.named(list()) }),
+    named: () => ({ reviewer: reviewer(), ...chosen.named() }),
     onLabel: decide.label,
     onReel,
   });
@@ -64,7 +57,8 @@ export function makeEvents({ reviewer, onOpen, onClip, onReel }) {
     find('.rv-ev-none').hidden = total > 0 || !complete;
   }
 
-  // The list anew; at the card that is named, or at the top.
+  // The list anew, or `again` as it was; at the card that is named, or at the one that is current by the time it is here,
+  // for what is on screen is walked and decided on meanwhile; else at the top.
   async function open(key = '', again = false) {
     outdated = false;
     if (!again) chosen.clear();
@@ -72,9 +66,11 @@ export function makeEvents({ reviewer, onOpen, onClip, onReel }) {
     try {
       const answer = await pages.open(key, again);
       if (!answer || mine !== following) return;
+      const index = key && wanted !== key ? pages.indexOf(wanted) : (answer.index ?? 0);
+      if (index < 0) return await open(wanted, true);
       grid.reset();
       grid.show();
-      if (pages.total()) await grid.go(answer.index ?? 0, !find('.rv-ev-wish').contains(document.activeElement));
+      if (pages.total()) await grid.go(index, !find('.rv-ev-wish').contains(document.activeElement));
       offer().catch(passBy);
       await grow(mine, answer);
     } catch (error) {
@@ -124,6 +120,7 @@ export function makeEvents({ reviewer, onOpen, onClip, onReel }) {
   for (const tab of tabs) tab.addEventListener('click', () => (tab.dataset.go === 'events' ? onOpen(null) : onClip()));
 
   listen({
+    back: () => isShown() && grid.go(grid.current()),
     recut: () => (isShown() ? open(wanted) : (outdated = true)),
     reviewer: () => (isShown() ? open(wanted) : (outdated = true)),
     decided: () => (outdated = true),

@@ -85,10 +85,11 @@ export function makeGrid({ pages, reviewer, isChosen, isPending, onCurrent }) {
     current = clamp(index, 0, pages.total() - 1);
     virtual.reveal(current);
     const mine = current;
+    if (!pages.at(current)) virtual.draw(); // no card is current until this one is here
     await pages.get(current);
     if (mine !== current) return;
     virtual.draw();
-    if (focus) virtual.nodeAt(current)?.focus({ preventScroll: true });
+    if (focus && !document.activeElement.matches('input')) virtual.nodeAt(current)?.focus({ preventScroll: true });
     onCurrent(pages.at(current));
   }
 

@@ -9,6 +9,18 @@ import { listen, state, tell } from '../state.js';
 
 const IDLE_MS = 1000; // a clip that is being opened goes before
 
+// How much is left, told to all while it is counted. Answers once all is; null when it is not wanted any more.
+export async function countLeft(reviewer, isWanted) {
+  while (isWanted()) {
+    const answer = await request('left', { reviewer: reviewer() });
+    if (!isWanted()) break;
+    tell('left', answer);
+    if (answer.complete) return answer;
+    await pause(400);
+  }
+  return null;
+}
+
 const minutes = (seconds) => (seconds < 60 ? Math.ceil(seconds) + ' s' : Math.round(seconds / 60) + ' min');
 
 export function makeLeft({ reviewer, onGo, onOpen, offers }) {
@@ -24,17 +36,10 @@ export function makeLeft({ reviewer, onGo, onOpen, offers }) {
 
   // Now, and again until the whole library is looked into.
   let asked = 0;
-  async function ask() {
+  function refresh() {
     const mine = ++asked;
-    while (mine === asked && counter.isConnected) {
-      const answer = await request('left', { reviewer: reviewer() });
-      if (mine !== asked) return;
-      tell('left', answer);
-      if (answer.complete) return;
-      await pause(400);
-    }
+    return countLeft(reviewer, () => mine === asked && counter.isConnected).catch(passBy);
   }
-  const refresh = () => ask().catch(passBy);
   const soon = (after_ms = 150) => {
     clearTimeout(timer);
     timer = setTimeout(refresh, after_ms);

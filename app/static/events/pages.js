@@ -7,21 +7,32 @@ const MOST_PAGES = 40; // kept: those looked at last
 /** `question` says whose list of what is wanted; `onNews` is called with each answer. */
 export function makePages({ question, onNews }) {
   let pages = new Map(); // number: events, or the promise of them
+  let list = {}; // what was asked of the list that is here
+  let opening = 0;
   let era = 0; // answers to an earlier list are dropped
   let asOf = '';
   let total = 0;
+  const underWay = new Set(); // of each question for a page, the events that were decided since it was asked
 
-  async function fetchPage(number, at = '') {
+  async function ask(asked, number, at = '') {
     const mine = era;
-    const asked = { ...question(), offset: number * PAGE, limit: PAGE, as_of: asOf, ...(at && { at }) };
-    const answer = await request('list_events', asked);
-    if (mine !== era) return null;
+    const decided = new Map();
+    underWay.add(decided);
+    const place = { offset: number * PAGE, limit: PAGE, ...(at && { at }) };
+    const answer = await request('list_events', { ...asked, ...place }).finally(() => underWay.delete(decided));
+    answer.events = answer.events.map((event) => decided.get(event.key) ?? event);
+    return mine === era ? answer : null;
+  }
+
+  function take(answer) {
+    if (!answer) return null;
     asOf = answer.as_of;
     total = answer.total;
     keep(answer.offset / PAGE, answer.events);
     onNews(answer);
     return answer;
   }
+  const fetchPage = (number) => ask({ ...list, as_of: asOf }, number).then(take);
 
   function keep(number, events) {
     pages.delete(number);
@@ -57,9 +68,8 @@ export function makePages({ question, onNews }) {
     const waiting = [];
     for (let number = first; number <= last; number++) {
       if (!pages.has(number)) {
-        const coming = fetchPage(number).catch((error) => {
-          pages.delete(number);
-          throw error;
+        const coming = fetchPage(number).finally(() => {
+          if (pages.get(number) === coming) pages.delete(number); // it did not come
         });
         pages.set(number, coming);
       }
@@ -75,12 +85,18 @@ export function makePages({ question, onNews }) {
     indexOf,
     total: () => total,
     asOf: () => asOf,
-    // The list anew, or as it was when it was opened; at its top or where the event with that key is.
+    asked: () => ({ ...list, as_of: asOf }),
+    // The list anew, or as it was when it was opened; at its top or where the event with that key is. What is here stays
+    // until then, and can be decided on.
     async open(key = '', again = false) {
+      const mine = ++opening;
+      const wanted = question();
+      const answer = await ask({ ...wanted, as_of: again ? asOf : '' }, 0, key);
+      if (!answer || mine !== opening) return null;
       era += 1;
+      list = wanted;
       pages = new Map();
-      if (!again) asOf = '';
-      return fetchPage(0, key);
+      return take(answer);
     },
     // What is shown may be outdated: these pages are fetched again, and what else is kept goes.
     async refresh(from, to) {
@@ -90,6 +106,7 @@ export function makePages({ question, onNews }) {
     },
     replace(events) {
       const now = new Map(events.map((event) => [event.key, event]));
+      for (const decided of underWay) for (const event of events) decided.set(event.key, event);
       for (const kept of pages.values())
         if (Array.isArray(kept))
           kept.forEach((event, i) => {

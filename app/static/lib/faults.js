@@ -7,7 +7,8 @@ const MODULES = new URL('..', import.meta.url).href; // what stack traces call t
 const FAULTS_TOLD = 5; // to the server, by one visit
 const told = new Set();
 
-// An error in words for people; `away` says that the server did not answer. Every other error is a fault of the page.
+// An error in words for people; `away` says that nobody answered, or was too busy to: the same may be requested again.
+// Every other error is a fault of the page.
 export class Told extends Error {
   constructor(text, away = false) {
     super(text);

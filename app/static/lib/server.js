@@ -7,7 +7,7 @@ const NO_ANSWER = 'The server does not answer. Is it still running?';
 export async function request(name, data = {}) {
   const answer = await server[name](data).catch(() => undefined);
   if (answer === undefined) throw new Told(NO_ANSWER, true);
-  if (answer.error && !('state' in answer) && !('model' in answer)) throw new Told(answer.error);
+  if (answer.error && !('state' in answer) && !('model' in answer)) throw new Told(answer.error, answer.busy);
   return answer;
 }
 

@@ -32,14 +32,14 @@ export function makeTake({ clipView, openLibrary }) {
 
   // What was dropped or chosen. On the first page a single video opens; several, and any that come while a clip
   // or the events are on screen, are taken in while the user goes on.
-  function files(list, leftOut) {
+  async function files(list, leftOut) {
     const notes = list.filter(isNotes);
     const videos = list.filter((file) => !isNotes(file));
     if (notes.length) takeNotes(notes[0]);
     const others = leftOut ? leftOut + (leftOut === 1 ? ' file is' : ' files are') + ' no video and left out.' : '';
     if (!videos.length) return others && notice.show('upload', 'There is no video in this folder. ' + others);
     if (videos.length > 1 || state.clip || state.view) return joinQueue(videos, others);
-    clipView.home();
+    await clipView.home();
     const told = (text) => notice.show('home', text);
     return take(() => uploads.add(videos[0], { onText: told, onLate: analyseTaken }));
   }
@@ -87,7 +87,7 @@ export function makeTake({ clipView, openLibrary }) {
     },
     cancel: ({ work }) => request('cancel', { job: work.job }).then(refresh).catch((error) => notice.fail('page', error)), // prettier-ignore
     async removed(clip, name) {
-      if (clip === state.clip) clipView.home();
+      if (clip === state.clip) await clipView.home();
       await refresh();
       say(name + ' was removed');
       (find('.rv-shelf .rv-entry') ?? find('.rv-drop')).focus({ preventScroll: true });

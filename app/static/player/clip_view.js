@@ -97,6 +97,7 @@ export function makeClipView({ footage, transport, review, library, events }) {
   async function open(which, time = null, turns = true) {
     const mine = ++opening;
     const answer = await request('show', which).catch((error) => mine === opening && notOpened(error));
+    await review.settled(); // what was pressed before belongs to the clip on screen
     if (!answer || mine !== opening) return; // another was requested meanwhile
     const { clip, analysis, job } = answer;
     if (turns) turnPage(clip.sha256);
@@ -128,23 +129,25 @@ export function makeClipView({ footage, transport, review, library, events }) {
   }
 
   // No clip: the first page, or the events of all clips.
-  function leave(shown, turns) {
-    opening += 1;
+  async function leave(shown, turns) {
+    const mine = ++opening;
+    await review.settled();
+    if (mine !== opening) return;
     if (turns) turnPage(null, shown);
     root.dataset.view = shown || 'home'; // before it is told that the clip is gone
     leaveFor(null, shown);
     footage.clear();
-    notice.show('home', '');
-    return view(shown || 'home');
-  }
-
-  function home(message = '', turns = true) {
-    leave('', turns);
-    notice.show('home', message);
+    notice.clear('home');
+    await view(shown || 'home');
     keepAddress();
   }
 
-  const showEvents = (turns = true) => leave('events', turns).then(keepAddress);
+  async function home(message = '', turns = true) {
+    await leave('', turns);
+    if (message) notice.show('home', message);
+  }
+
+  const showEvents = (turns = true) => leave('events', turns);
 
   // Asks anew for what is on screen, or for the clip's newest analysis.
   const reopen = (same = true) =>
@@ -156,7 +159,7 @@ export function makeClipView({ footage, transport, review, library, events }) {
     if (which) return open(which, time, false);
     await status;
     if (wanted === 'events') await showEvents(false);
-    else home('', false);
+    else await home('', false);
   }
 
   return {

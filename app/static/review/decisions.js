@@ -1,28 +1,28 @@
 // Decisions: what a key or a button tells Python to change, one after the other, and what came of it.
 //
 // A command waits for the one before it, and looks at the page only when its turn comes: ten quick keys mean what ten
-// slow ones mean. The first that fails drops those behind it, for they would hit the wrong segment.
+// slow ones mean. The first that is refused drops those behind it, for they would hit the wrong segment.
 import { find } from '../lib/dom.js';
-import { clock } from '../lib/format.js';
+import { wordsOf } from '../lib/faults.js';
+import { clock, plural } from '../lib/format.js';
 import { keepChoice } from '../lib/memory.js';
 import * as notice from '../lib/notice.js';
 import { listen, state } from '../state.js';
 import { makeAddByHand } from './add_by_hand.js';
-import { makeSending } from './sending.js';
+import { makeChange } from './change.js';
 import { makeTurns } from './turns.js';
 
 export function makeDecisions({ question, segments, now, reviewer, onReview, onReload, onGo, onAdded }) {
   const moveOn = find('.rv-moveon input');
   let review = null; // the newest answer
-  const turns = makeTurns((error) => {
-    notice.fail('decision', error);
+  const turns = makeTurns((error, dropped) => {
+    const rest = dropped ? ' ' + plural(dropped, 'command') + ' behind it not carried out: look, and press again.' : '';
+    notice.show('page', wordsOf(error) + rest, { bad: true });
     onReload();
   });
   const inOrder = turns.add;
-
   const acknowledge = (text) => notice.show('decision', text);
-
-  const { send, sendUnnamed } = makeSending({ review: () => review, question, reviewer, onReview });
+  const { change, unnamed } = makeChange({ review: () => review, question, reviewer, onReview });
 
   const changed = (answer) => answer.changed.map(segments.byId).filter(Boolean);
   const place = (id) => {
@@ -44,7 +44,7 @@ export function makeDecisions({ question, segments, now, reviewer, onReview, onR
       const ahead = segments.ahead(mark.id); // before the decision sorts it elsewhere, or filters it out
       const more = data(mark);
       const told = () => words + ' ' + where;
-      if (more) await send('decide', { action, segment: mark.id, ...more }, told, () => then(ahead));
+      if (more) await change('decide', { action, segment: mark.id, ...more }, told, () => then(ahead));
     });
   }
 
@@ -78,7 +78,7 @@ export function makeDecisions({ question, segments, now, reviewer, onReview, onR
       acknowledge('A segment starts at ' + clock(time) + ': press A again at its end, Esc to give up.'),
     onEnd: (start_s, end_s) =>
       inOrder(() =>
-        send(
+        change(
           'decide',
           { action: 'add', start_s, end_s },
           () => 'Added from ' + clock(start_s),
@@ -95,7 +95,7 @@ export function makeDecisions({ question, segments, now, reviewer, onReview, onR
     inOrder(async () => {
       const what = reviewer.isNamed() && review?.[name];
       if (!what) return acknowledge('Nothing to ' + name + ' on this clip.');
-      await send(
+      await change(
         name,
         {},
         () => done + ' ' + what,
@@ -112,27 +112,30 @@ export function makeDecisions({ question, segments, now, reviewer, onReview, onR
   listen({
     closed() {
       review = null;
-      turns.drop();
       notice.clear('decision');
     },
-    back: () => turns.addAnyway(sendUnnamed),
   });
 
   const digits = Object.fromEntries(Array.from({ length: 10 }, (_, i) => ['label' + i, () => byNumber(i)]));
   return {
     inOrder,
-    sendUnnamed,
-    afterAll: (work) =>
-      turns.addAnyway(() => {
+    change,
+    settled: turns.settled,
+    // Somebody says who reviews: after what is under way, and before what comes behind it.
+    become: (work) =>
+      turns.addAnyway(async () => {
         review = null; // another person's
         adding.giveUp();
-        return work();
+        await work();
+        await unnamed();
       }),
     cancel: adding.giveUp,
     label,
     edge,
     note: (id, text) =>
-      inOrder(() => send('decide', { action: 'note', segment: id, note: text }, () => 'Noted on ' + place(id))),
+      turns.addAnyway(() =>
+        change('decide', { action: 'note', segment: id, note: text }, () => 'Noted on ' + place(id)),
+      ),
     review: () => review,
     // Whether an answer is news: one that was overtaken by a decision is not.
     take(answer) {

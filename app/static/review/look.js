@@ -3,16 +3,17 @@
 import { find } from '../lib/dom.js';
 import { wordsOf } from '../lib/faults.js';
 import { request } from '../lib/server.js';
+import { plural } from '../lib/format.js';
 import { listen } from '../state.js';
 import { makeLookFound } from './look_found.js';
 import { makeLookForm } from './look_form.js';
 import { makeLookLine } from './look_line.js';
 import { makeLookPlayer } from './look_player.js';
+import { send } from './sending.js';
 import { makeTurns } from './turns.js';
 
 const KEYS = { x: 'nothing', 0: 'nothing', c: 'something', t: 'unsure', s: 'skipped', u: 'undo', a: 'add' };
 const SAID = { nothing: 'Nothing', something: 'Something', unsure: 'Cannot tell', skipped: 'Skipped' };
-const token = () => [...crypto.getRandomValues(new Uint8Array(8))].map((b) => b.toString(16).padStart(2, '0')).join('');
 
 export function makeLook({ video, question, onSeek, onOpen, onTaken }) {
   const dialog = find('.rv-look');
@@ -35,17 +36,27 @@ export function makeLook({ video, question, onSeek, onOpen, onTaken }) {
       show(await ask('draw_look', wanted));
     }),
   );
-  const turns = makeTurns((error) => {
-    fault.textContent = wordsOf(error);
+  const turns = makeTurns((error, dropped) => {
+    fault.textContent = wordsOf(error) + (dropped ? ' ' + plural(dropped, 'answer') + ' behind it not taken.' : '');
     ask('look').then(show, () => {});
   });
   let look = null; // the newest answer
   let ofAll = false;
   let added = false; // segments, since the dialog was opened
 
-  const ask = (name, data = {}) => request(name, { ...question(), ...(ofAll && { analysis_id: '' }), ...data });
+  const about = (data) => ({ ...question(), ...(ofAll && { analysis_id: '' }), ...data });
+  const ask = (name, data) => request(name, about(data));
 
-  async function open(all) {
+  // Answered, however long that takes.
+  async function save(name, data) {
+    const asked = about(data);
+    show(await send(name, () => asked, { onWait: (text) => (fault.textContent = text) }));
+    fault.textContent = '';
+  }
+
+  // After the answers that were given before it was closed.
+  const open = (all) => turns.addAnyway(() => begin(all));
+  async function begin(all) {
     ofAll = all;
     look = null;
     fault.textContent = '';
@@ -53,18 +64,14 @@ export function makeLook({ video, question, onSeek, onOpen, onTaken }) {
     for (const each of [at, back, found, part('other'), form]) each.hidden = true;
     video.pause();
     dialog.showModal();
-    try {
-      show(await ask('look'));
-    } catch (error) {
-      fault.textContent = wordsOf(error);
-    }
+    show(await ask('look'));
   }
 
   function show(answer) {
-    if (!dialog.open) return void (ofAll || line.tell(answer));
     const before = look?.next;
     const begun = look === null;
     look = answer;
+    if (!dialog.open) return void (ofAll || line.tell(answer));
     const has = Boolean(answer.look);
     const window = has && answer.windows.find(({ place }) => place === answer.next);
     at.hidden = !window;
@@ -99,7 +106,7 @@ export function makeLook({ video, question, onSeek, onOpen, onTaken }) {
   }
 
   async function addSegment(place) {
-    show(await ask('add_look', { look: look.look, place }));
+    await save('add_look', { look: look.look, place });
     added = true;
   }
 
@@ -112,8 +119,7 @@ export function makeLook({ video, question, onSeek, onOpen, onTaken }) {
         const last = look.windows.find(({ place }) => place === look.last);
         if (last?.answer === 'something' && !last.added) await addSegment(look.last);
       } else if (answer === 'undo' ? look.last !== null : look.next !== null) {
-        const told = { look: look.look, place: look.next, answer, label, revision: look.revision, request: token() };
-        show(await ask('answer_look', told));
+        await save('answer_look', { look: look.look, place: look.next, answer, label, revision: look.revision });
       }
     });
   }
@@ -141,7 +147,6 @@ export function makeLook({ video, question, onSeek, onOpen, onTaken }) {
     .addEventListener('click', () => dialog.close());
   dialog.addEventListener('close', () => {
     player.show(null);
-    turns.drop();
     if (added) onTaken();
     added = false;
     if (!ofAll && look?.look) line.tell(look);

@@ -42,10 +42,7 @@ export function makeReview({ video, transport, footage }) {
   }
 
   bindBudgetForm(question);
-  const watched = bindWatched({
-    question,
-    onTaken: (answer) => take(answer) && refreshSoon(),
-  });
+  const watched = bindWatched(decisions);
 
   function refilter() {
     if (state.segment && !segments.fits(state.segment)) select(segments.at(transport.now()) ?? null);
@@ -107,13 +104,13 @@ export function makeReview({ video, transport, footage }) {
 
   // After the decisions that are still under way, which belong to who took them.
   function changeReviewer(become) {
-    decisions.afterAll(() => {
+    decisions.become(() => {
       become();
       tell('reviewer');
       notice.clear('decision');
       showAgreement({});
       cutSoon();
-      return requestReview().then(decisions.sendUnnamed);
+      return requestReview();
     });
   }
 
@@ -141,6 +138,8 @@ export function makeReview({ video, transport, footage }) {
   return {
     question,
     isNamed: reviewer.isNamed,
+    decider: reviewer.decider,
+    settled: decisions.settled,
     seek,
     hold,
     moveEdge: decisions.edge,

@@ -1,7 +1,9 @@
 // Who reviews: a name kept by this browser, or the user that logged in. The first decision asks for one, and waits for it.
 import { find, handOver } from '../lib/dom.js';
 import { recall, remember } from '../lib/memory.js';
+import * as notice from '../lib/notice.js';
 import { request } from '../lib/server.js';
+import { state } from '../state.js';
 
 const KEY = 'cmhkf-reviewer';
 const NOBODY = 'reviewer'; // whose decisions are shown until somebody says a name
@@ -9,6 +11,7 @@ const NOBODY = 'reviewer'; // whose decisions are shown until somebody says a na
 export function makeReviewer({ onChange }) {
   const field = find('.rv-reviewer input');
   const form = find('.rv-whose');
+  const unnamed = []; // what waits for a name
   let name = recall(KEY) ?? '';
   field.value = name;
 
@@ -21,6 +24,7 @@ export function makeReviewer({ onChange }) {
     form.hidden = true;
     onChange(() => {
       name = next;
+      for (const goOn of unnamed.splice(0)) goOn(name);
     });
   }
 
@@ -36,9 +40,13 @@ export function makeReviewer({ onChange }) {
   return {
     name: () => name || NOBODY,
     isNamed: () => name !== '',
-    ask() {
-      form.hidden = false;
-      form.elements.name.focus();
+    // Who decides now: a promise of the name, where none was given yet.
+    decider() {
+      if (name) return Promise.resolve(name);
+      form.hidden = !state.clip;
+      (state.clip ? form.elements.name : field).focus();
+      notice.show(state.clip ? 'decision' : 'events', 'This is kept, and waits for your name.');
+      return new Promise((done) => unnamed.push(done));
     },
     async start() {
       const { reviewer } = await request('who');

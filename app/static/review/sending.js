@@ -1,48 +1,54 @@
-// Decisions on their way to the server, and those that wait until the reviewer has said a name.
+// Decisions on their way to the server: one queue for the whole page, in the order in which they were taken. Each is sent
+// until the server answers, and its token makes it one change however often it arrives.
+import { plural } from '../lib/format.js';
+import { pause } from '../lib/jobs.js';
 import * as notice from '../lib/notice.js';
 import { request } from '../lib/server.js';
 
-const token = () => [...crypto.getRandomValues(new Uint8Array(8))].map((b) => b.toString(16).padStart(2, '0')).join('');
+const RETRY_MS = 1000;
+const queue = [];
 
-// `review()`: the newest answer; `onReview` takes the next one, and says whether it is of what is on screen.
-export function makeSending({ review, question, reviewer, onReview }) {
-  const unnamed = []; // what was decided before there was a name
-  window.addEventListener('beforeunload', (event) => unnamed.length && event.preventDefault()); // the browser asks
+// Not crypto.randomUUID: browsers have it on https and on their own machine alone.
+const newToken = () => [...crypto.getRandomValues(new Uint8Array(8))].map((b) => b.toString(16).padStart(2, '0')).join(''); // prettier-ignore
 
-  // `words` begin the acknowledgement, `then` gets the answer unless the user has gone to another clip meanwhile.
-  async function send(name, data, words, then = () => {}) {
-    if (!review()) return;
-    const work = { name, data, words, then, requested: question() };
-    if (reviewer.isNamed()) return deliver(work, review().revision);
-    unnamed.push(work);
-    reviewer.ask();
-    notice.show('decision', 'This is kept, and waits for your name.');
+const sayOnPage = (text) => notice.show('connection', text, { bad: true });
+
+/**
+ * Answers with what the server said; throws what it refused with. `make` gives what is sent, once all before it is
+ * answered; `key`: of the event that it decides; `onWait` is told that it could not be sent yet.
+ */
+export function send(name, make, { key = '', onWait = sayOnPage } = {}) {
+  return new Promise((done, refuse) => {
+    queue.push({ name, make, key, onWait, token: newToken(), done, refuse });
+    if (queue.length === 1) sendAll();
+  });
+}
+
+export const isUnsent = (key) => queue.some((each) => each.key === key);
+export const hasUnsent = () => queue.length > 0;
+
+async function sendAll() {
+  while (queue.length) {
+    const settle = await answered(queue[0]);
+    queue.shift();
+    settle();
   }
+}
 
-  async function deliver({ name, data, words, then, requested }, revision) {
-    const answer = await request(name, { ...requested, revision, request: token(), ...data });
-    if (!onReview(answer, requested)) return false;
-    const left = answer.marks.filter((m) => m.state === 'open').length;
-    notice.show('decision', words(answer) + ' · ' + left + ' left · revision ' + answer.revision);
-    then(answer);
-    return true;
-  }
+async function answered({ name, make, onWait, token, done, refuse }) {
+  for (;;)
+    try {
+      const answer = await request(name, { ...(await make()), request: token });
+      return () => done(answer);
+    } catch (error) {
+      if (!error.away) return () => refuse(error);
+      const what = plural(queue.length, 'decision') + (queue.length > 1 ? ' are' : ' is');
+      onWait(error.message + ' ' + what + ' not saved yet: this page sends again until it is done. Keep it open.');
+      await pause(RETRY_MS);
+    }
+}
 
-  // What was decided before there was a name, on whichever clip. Without a server it waits on.
-  async function sendUnnamed() {
-    while (unnamed.length && reviewer.isNamed())
-      try {
-        const work = { ...unnamed[0], requested: { ...unnamed[0].requested, reviewer: reviewer.name() } };
-        const { revision } = await request('marks', work.requested);
-        const here = await deliver(work, revision);
-        if (!here) notice.show('page', 'What you decided on the other clip is kept as ' + reviewer.name() + '.');
-        unnamed.shift();
-      } catch (error) {
-        notice.fail('decision', error);
-        if (error.away) return;
-        unnamed.shift();
-      }
-  }
-
-  return { send, sendUnnamed };
+// The browser asks before it closes a page with something in the queue.
+export function watchLeaving() {
+  window.addEventListener('beforeunload', (event) => queue.length && event.preventDefault());
 }

@@ -1,24 +1,15 @@
 // A clip without segments was watched, and nothing is there: a person says so.
 import { find } from '../lib/dom.js';
-import * as notice from '../lib/notice.js';
-import { request } from '../lib/server.js';
 import { listen, state } from '../state.js';
 
-export function bindWatched({ question, onTaken }) {
+export function bindWatched({ inOrder, change }) {
   const button = find('.rv-watched');
   const isOn = () => button.ariaPressed === 'true';
 
-  async function press() {
-    const { visit } = state;
-    try {
-      const answer = await request('watch', { ...question(), on: !isOn(), request: crypto.randomUUID() });
-      if (visit !== state.visit) return;
-      notice.show('decision', answer.watched ? 'Watched, nothing here.' : 'Not watched yet.');
-      onTaken(answer);
-    } catch (error) {
-      if (visit === state.visit) notice.fail('decision', error);
-    }
-  }
+  const press = () =>
+    inOrder(() =>
+      change('watch', { on: !isOn() }, ({ watched }) => (watched ? 'Watched, nothing here' : 'Not watched yet')),
+    );
   button.addEventListener('click', press);
   listen({
     closed() {

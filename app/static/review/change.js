@@ -1,0 +1,33 @@
+// A change to the clip on screen: sent with what its reviewer has seen, and what came of it told.
+import { wordsOf } from '../lib/faults.js';
+import * as notice from '../lib/notice.js';
+import { request } from '../lib/server.js';
+import { send } from './sending.js';
+
+// `review()`: the newest answer; `onReview` takes the next one, and says whether it is of what is on screen.
+export function makeChange({ review, question, reviewer, onReview }) {
+  let unnamed = Promise.resolve(); // until what was decided before there was a name is saved
+
+  // `words` begin the acknowledgement, `then` gets the answer. What is decided before there is a name waits for it; the
+  // page goes on meanwhile, also to another clip.
+  async function change(name, data, words, then = () => {}) {
+    if (!review()) return notice.show('decision', 'The decisions are still being read: press again in a moment.');
+    const { revision } = review();
+    const named = reviewer.isNamed();
+    const [requested, who] = [question(), reviewer.decider()];
+    const saved = send(name, async () => {
+      const mine = { ...requested, reviewer: await who };
+      return { ...mine, ...data, revision: named ? revision : (await request('marks', mine)).revision };
+    }).then((answer) => {
+      if (!onReview(answer, requested))
+        return notice.show('page', 'What you decided on the other clip is kept as ' + answer.reviewer + '.');
+      const left = answer.marks.filter((m) => m.state === 'open').length;
+      notice.show('decision', words(answer) + ' · ' + left + ' left · revision ' + answer.revision);
+      then(answer);
+    });
+    if (named) await saved;
+    else unnamed = saved.catch((error) => notice.show('page', wordsOf(error), { bad: true }));
+  }
+
+  return { change, unnamed: () => unnamed };
+}
