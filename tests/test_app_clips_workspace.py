@@ -190,7 +190,7 @@ def test_segments_follow_the_threshold_without_inference(workspace, page, analyz
     expected = flag_segments(workspace.store.load(key), 0.3, near_misses=True)
     answer = Api(page).segments(key, 0.3)
     together = sorted(answer["segments"] + answer["near_misses"], key=lambda s: s["start_s"])
-    assert together == [dataclasses.asdict(s) for s in expected]
+    assert together == [dataclasses.asdict(s) | {"class_runs": [*s.class_runs]} for s in expected]
     assert len(Api(page).segments(key, 0.95)["segments"]) < len(answer["segments"])
     assert analyzer.runs == 1
 

@@ -143,6 +143,7 @@ def test_each_filter_against_a_loop(library, change, fits):
 
 
 def test_an_event_whose_class_changes_is_found_and_counted_by_each_of_them(library):
+    listed(library, Wish("time"))  # all clips are looked into
     before = dict(call(library, "event_choices")["labels"])
     probed = replace(library.workspace.store.clip("00" * 32), sha256="ee" * 32)
     clip = library.workspace.store.add_clip(probed, "yard.mp4", move=False)

@@ -76,13 +76,20 @@ def picture_at(folder, facts, level, k):
     return sheet[row * height : (row + 1) * height, column * width : (column + 1) * width]
 
 
-def test_every_small_picture_is_the_middle_frame_of_its_snippet(tmp_path):
+@pytest.mark.parametrize(
+    ("most", "levels", "sheets"),
+    [(6000, [(1, SHEET_FRAMES + 6), (8, 9)], {"0-0.jpg", "0-1.jpg", "1-0.jpg"}), (35, [(2, 35)], {"0-0.jpg"})],
+)
+def test_every_small_picture_is_the_middle_frame_of_its_snippet(tmp_path, monkeypatch, most, levels, sheets):
     """Oracle: the number that each picture carries; 70 snippets fill more than one sheet."""
+    monkeypatch.setattr(previews, "MOST_FRAMES", most)
     n = (SHEET_FRAMES + 6) * SNIPPET_FRAMES
     clip = probe(write_numbered(tmp_path / "clip.mp4", constant(24, n), last_s=Fraction(1, 24)))
-    list(make_film(clip, tmp_path / "film"))
+    done_s = list(make_film(clip, tmp_path / "film"))
+    assert done_s == sorted(done_s)
+    assert done_s[-1] == pytest.approx(clip.duration_s)
     facts = json.loads((tmp_path / "film" / "film.json").read_text())
-    assert facts["levels"] == [{"stride": 1, "pictures": SHEET_FRAMES + 6}, {"stride": 8, "pictures": 9}]
+    assert facts["levels"] == [{"stride": stride, "pictures": pictures} for stride, pictures in levels]
     assert facts["n_snippets"] == SHEET_FRAMES + 6
     for level, made in enumerate(facts["levels"]):
         for k in range(made["pictures"]):
@@ -90,7 +97,7 @@ def test_every_small_picture_is_the_middle_frame_of_its_snippet(tmp_path):
             picture = picture_at(tmp_path / "film", facts, level, k)
             # Ten bits hold every number of this clip but those past 1023, which wrap.
             assert read_number(picture[:, :, :3]) == read_number(numbered(frame % 1024)), (level, k)
-    assert {p.name for p in (tmp_path / "film").iterdir()} == {"film.json", "0-0.jpg", "0-1.jpg", "1-0.jpg"}
+    assert {p.name for p in (tmp_path / "film").iterdir()} == {"film.json", *sheets}
 
 
 def test_small_pictures_keep_their_shape_and_long_clips_get_fewer(tmp_path, monkeypatch):

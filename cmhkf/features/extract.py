@@ -40,6 +40,7 @@ FORMAT = "cmhkf-features-1"
 AUDIO_BLOCK_S = 30.0
 SILENCE_DB = -100.0
 AUDIBLE_DB = -70.0  # a track that never rises above it counts as silent
+TRIMMED_EVERY = 64  # snippets
 PART_EVERY_S = 2.0  # wall-clock time between two looks at the rows so far, at least
 PART_SHARE = 0.02  # of the time, at most, for what is done with them
 
@@ -245,7 +246,7 @@ def extract_crops(
         for held, new in zip(rows, made, strict=True):
             held.add(new)
         done += len(made[0].video)
-        if done % WINDOW_SNIPPETS < len(made[0].video):
+        if done % TRIMMED_EVERY < len(made[0].video):
             _trim_heap()
         done_s = done * float(SNIPPET_FRAMES / GRID_RATE)
         yield Progress("pictures", done_s, max(clip.duration_s, done_s))

@@ -123,9 +123,10 @@ class SnippetStream:
         grid: Grid = "24fps",
         device: str = "cpu",
         background: bool = False,
+        every: int = 1,
     ) -> None:
         """With `device` "cuda" or "cuda:N" that GPU decodes, if it can; the log says what did. In the `background` it
-        leaves the processor to whoever else wants it."""
+        leaves the processor to whoever else wants it. Of each `every` snippets the first one comes."""
         offsets = sampling.offsets
         if not offsets or list(offsets) != sorted(set(offsets) & set(range(SNIPPET_FRAMES))):
             raise ConfigError(f"sampling.offsets is {offsets}; they must ascend within 0..{SNIPPET_FRAMES - 1}")
@@ -136,7 +137,7 @@ class SnippetStream:
         if sampling.filter not in ("bicubic", "bilinear"):
             raise ConfigError(f"sampling.filter is {sampling.filter!r}; choose bicubic or bilinear")
         self._clip, self._sampling, self._grid, self._device = clip, sampling, grid, device
-        self._background = background
+        self._background, self._every = background, every
         self._timeline: Timeline | None = None
         self._unseen: tuple[Unseen, ...] = ()
         self.decoded_by = ""
@@ -145,7 +146,7 @@ class SnippetStream:
     def __iter__(self) -> Iterator[np.ndarray]:
         size = self._sampling.size_px
         job = {"kind": "frames", "path": self._clip.path, "sampling": asdict(self._sampling), "grid": self._grid}
-        job |= {"device": self._device, "background": self._background}
+        job |= {"device": self._device, "background": self._background, "every": self._every}
         with closing(_messages(self._clip.name, job)) as messages:
             for message in messages:
                 if isinstance(message, dict):

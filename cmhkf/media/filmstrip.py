@@ -69,7 +69,7 @@ def make_peaks(clip: Clip, out_path: str | Path) -> Generator[float]:
 
 @dataclass
 class _Level:
-    """Sheets of every `stride`-th snippet's frame."""
+    """Sheets of every `stride`-th frame that comes."""
 
     stride: int
     n_frames: int = 0
@@ -98,9 +98,9 @@ def _write_film(clip: Clip, folder: Path) -> Generator[float]:
     width = round(min(max(HEIGHT_PX * clip.width_px / clip.height_px, WIDTHS_PX[0]), WIDTHS_PX[1]))
     size = (width, HEIGHT_PX)
     stride = max(1, math.ceil(clip.duration_s / snippet_s / MOST_FRAMES))
-    levels = [_Level(stride * LEVEL_STEP**i) for i in range(4)]
+    levels = [_Level(LEVEL_STEP**i) for i in range(4)]
     sampling = FrameSampling((SNIPPET_FRAMES // 2,), min(size), None, "bilinear", stretched_px=size)
-    stream = SnippetStream(clip, sampling, background=True)
+    stream = SnippetStream(clip, sampling, background=True, every=stride)
     for n, snippet in enumerate(stream):
         for i, level in enumerate(levels):
             if n % level.stride == 0:
@@ -108,7 +108,7 @@ def _write_film(clip: Clip, folder: Path) -> Generator[float]:
                 level.n_frames += 1
                 if len(level.kept) == SHEET_FRAMES:
                     _write_sheet(level, folder, i)
-        yield (n + 1) * snippet_s
+        yield min((n + 1) * stride * snippet_s, clip.duration_s)
     # A coarser level is of use only where the one before it needs more than a sheet.
     used = [level for i, level in enumerate(levels) if not i or levels[i - 1].n_frames > SHEET_FRAMES]
     for i, level in enumerate(used):
@@ -121,7 +121,7 @@ def _write_film(clip: Clip, folder: Path) -> Generator[float]:
         "sheet_pictures": SHEET_FRAMES,
         "snippet_s": snippet_s,
         "n_snippets": stream.timeline.n_snippets,
-        "levels": [{"stride": level.stride, "pictures": level.n_frames} for level in used],
+        "levels": [{"stride": stride * level.stride, "pictures": level.n_frames} for level in used],
     }
     (folder / "film.json").write_text(json.dumps(facts), encoding="utf-8")
 

@@ -24,15 +24,14 @@ export function makeTable({ onPick, onSeek, onListed }) {
       lay(missed, nearest.length ? [head, ...nearest] : []);
       onListed();
     }
-    const finish = () => {
-      complete = () => {};
-      list(Infinity);
-    };
-    complete = finish;
+    const finish = () => grow(Infinity);
+    function grow(most) {
+      list(most);
+      complete = most < standing.length + near.length ? finish : () => {};
+      requestAnimationFrame(() => setTimeout(() => complete === finish && grow(most + SCREENFUL))); // once these are painted
+    }
     keep(all);
-    if ([...standing, ...near].filter((m) => !knows(m)).length <= SCREENFUL) return finish();
-    list(SCREENFUL);
-    requestAnimationFrame(() => setTimeout(() => complete === finish && finish())); // once these were painted
+    grow([...standing, ...near].filter((m) => !knows(m)).length > SCREENFUL ? SCREENFUL : Infinity);
   }
 
   const inTable = (id) => table.querySelector('tr[data-id="' + CSS.escape(id) + '"]');

@@ -36,9 +36,16 @@ class Shown(NamedTuple):
 
 
 def stream(
-    source: av.container.InputContainer, clock: FileClock, limits: MediaLimits, *, sampling: dict[str, Any], grid: str
+    source: av.container.InputContainer,
+    clock: FileClock,
+    limits: MediaLimits,
+    *,
+    sampling: dict[str, Any],
+    grid: str,
+    every: int,
 ) -> Iterator[np.ndarray | dict[str, Any]]:
-    """Yield uint8 [len(offsets), *size, 3] per snippet, then the timeline's fields and what was not seen as a dict."""
+    """Yield uint8 [len(offsets), *size, 3] of each `every`-th snippet, then the timeline's fields and what was not seen
+    as a dict."""
     track = video_track(source, limits)
     cutter = Cutter(FrameSampling(**sampling), pixel_aspect(track))
     # A timestamp stands for times within half a unit of its clock; coarser clocks are taken at their word.
@@ -54,12 +61,12 @@ def stream(
         if grid == "native":
             starts_s.append(float(picture.start_s))
         while ticks < last_tick:
-            offset = ticks % SNIPPET_FRAMES
-            if offset in cutter.sampling.offsets:
+            snippet, offset = divmod(ticks, SNIPPET_FRAMES)
+            if snippet % every == 0 and offset in cutter.sampling.offsets:
                 cut = cutter.cut(picture.frame) if cut is None else cut
                 rows.append(cut)
             ticks += 1
-            if ticks % SNIPPET_FRAMES == 0:
+            if ticks % SNIPPET_FRAMES == 0 and rows:
                 yield np.stack(rows)
                 rows = []
         frame = picture.frame
