@@ -1,6 +1,7 @@
 // The one line that says what came of the last thing done, on either view. A message belongs to something, and goes when
 // that is over: 'decision' to a clip and who reviews it, 'walk' to the selected segment, 'home' to the first page,
-// 'events' to their list, 'upload' to files on their way, 'connection' to a server that does not answer, 'page' to nothing but the next message.
+// 'events' to their list, 'upload' to files on their way, 'offer' to one that came and can be opened, 'connection' to a
+// server that does not answer, 'page' to nothing but the next message.
 import { button, find } from './dom.js';
 import { wordsOf } from './faults.js';
 

@@ -4,12 +4,13 @@ import { wordsOf } from '../lib/faults.js';
 import * as notice from '../lib/notice.js';
 import { request } from '../lib/server.js';
 import { showTab } from '../lib/tabs.js';
-import { state, tell } from '../state.js';
+import { listen, state, tell } from '../state.js';
 import { refresh } from './status.js';
 import { makeUploads } from './uploads.js';
 
 export function makeTake({ clipView, openLibrary }) {
   const uploads = makeUploads();
+  listen({ opened: () => notice.clear('offer') });
 
   // Bring a clip in and begin to analyse it; show it unless the user went elsewhere meanwhile.
   async function take(work) {
@@ -57,7 +58,8 @@ export function makeTake({ clipView, openLibrary }) {
           await analyseTaken(taken);
           const act = ['Open it', () => clipView.open(taken)];
           const where = taken.known_as ? ' already, as ' + taken.known_as + '. ' : '. ';
-          if (notice.isAbout('upload')) notice.show('upload', file.name + ' is in the library' + where, { act });
+          if (notice.isAbout('upload') || notice.isAbout('offer'))
+            notice.show('offer', file.name + ' is in the library' + where, { act });
         })
         .catch((error) => notice.fail('upload', error));
   }
