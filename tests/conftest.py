@@ -20,7 +20,8 @@ from media_factory import click, constant, ffmpeg, write_numbered, write_wav
 from app.clips.workspace import Workspace
 from app.web.page import Page
 
-CLIENTS = re.compile("[0-9a-f]{40}")  # gradio_client leaves an empty folder of such a name for every upload
+# Empty folders that gradio_client leaves for every upload, and multiprocessing in a worker that is ended.
+LEFT_EMPTY = re.compile("[0-9a-f]{40}|pymp-.+")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -56,7 +57,7 @@ def temporary_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
         patch.setenv("TMPDIR", str(folder))
         patch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path_factory.mktemp("torch")))  # made when torch trains
         yield
-    left = [path.name for path in folder.iterdir() if not CLIENTS.fullmatch(path.name) or any(path.iterdir())]
+    left = [path.name for path in folder.iterdir() if not LEFT_EMPTY.fullmatch(path.name) or any(path.iterdir())]
     assert left == [], f"the tests left {left} in the temporary folder"
 
 
