@@ -56,6 +56,7 @@ export function makeExport({ question, isNamed, onTaken }) {
   const bringBack = makeBringBack({ question, isNamed, onTaken });
   const reel = makeReelChoice();
   let job = null;
+  let asked = null; // the first answer to what is being made
   let ofAll = ''; // a key of OF_ALL where the dialog is about all clips
   let selected = {}; // where it is about events: what names them
 
@@ -124,7 +125,8 @@ export function makeExport({ question, isNamed, onTaken }) {
     const wanted = { kinds, with_dismissed: form.elements.with_dismissed.checked };
     if (isReel()) Object.assign(wanted, reel.wanted());
     working({ total: null });
-    let step = await request(OF_ALL[ofAll]?.request ?? 'export', { ...question(), ...wanted, ...selected });
+    asked = request(OF_ALL[ofAll]?.request ?? 'export', { ...question(), ...wanted, ...selected });
+    let step = await asked;
     const mine = (job = step.job);
     if (!isOver(step)) {
       working(step);
@@ -137,7 +139,7 @@ export function makeExport({ question, isNamed, onTaken }) {
 
   opener.addEventListener('click', () => show(''));
   for (const [all, button] of Object.entries(openers)) button.addEventListener('click', () => show(all));
-  stop.addEventListener('click', () => request('export_cancel', { job }).catch(fail));
+  stop.addEventListener('click', () => asked.then((step) => request('export_cancel', { job: step.job })).catch(fail));
   close.addEventListener('click', () => dialog.close());
   form.addEventListener('submit', (event) => {
     event.preventDefault();
