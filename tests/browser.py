@@ -327,7 +327,7 @@ class Held:
 
     def __init__(self, watched, name, *, answered=False, wanted=lambda call: True):
         self.calls, self.open = [], False
-        self.answered, self.wanted = answered, wanted
+        self.watched, self.answered, self.wanted = watched, answered, wanted
         on_call(watched, name, self.take)
 
     def take(self, call):
@@ -335,6 +335,13 @@ class Held:
             return call.fallback()
         answer = call.fetch() if self.answered else None
         return self.calls.append((call, answer))
+
+    def refuse_first(self):
+        """Refuse the first one, as soon as it is there, and release the others."""
+        while not self.calls:
+            self.watched.wait_for_timeout(50)
+        self.calls.pop(0)[0].fulfill(json={"error": "That was refused."})
+        self.release()
 
     def release(self):
         self.open = True

@@ -59,28 +59,23 @@ def test_a_clip_is_left_only_when_what_was_pressed_on_it_is_saved(at, server):
 
 def test_one_that_is_refused_says_what_was_not_carried_out(at, server):
     page = at("refused")
-    first = [True]
-
-    def refuse(call):
-        if not first:
-            return call.fallback()
-        first.pop()
-        return call.fulfill(json={"error": "That was refused."})
-
-    on_call(page, "decide", refuse)
-    press(page, "n", "c", "c", "m")
+    press(page, "n")
+    held = Held(page, "decide")
+    press(page, "c", "c", "m")
     page.keyboard.type("seen")
     press(page, "Enter")
+    held.refuse_first()
     wait_ack(page, "Noted on 1 of 6")
     assert saved(server, "refused") == ["note"]  # hangs on nothing before it
-    first.append(True)
+    held = Held(page, "decide")
     press(page, "c", "c", "c")
+    held.refuse_first()
     wait_ack(page, "That was refused. 2 commands behind it not carried out")
     assert saved(server, "refused") == ["note"]
 
 
 def test_a_key_before_the_decisions_are_read_is_not_swallowed(at, server):
-    page = at("early")
+    page = at("hasty")
     held = Held(page, "marks")
     page.reload()
     page.wait_for_selector(".rv-field[data-to]", state="attached")
@@ -91,7 +86,7 @@ def test_a_key_before_the_decisions_are_read_is_not_swallowed(at, server):
     wait_ack(page, "press again in a moment")
     held.release()
     page.wait_for_timeout(300)
-    assert saved(server, "early") == []
+    assert saved(server, "hasty") == []
 
 
 def drawn(page, n):
