@@ -107,6 +107,15 @@ def test_a_cue_far_above_the_rest_is_told_in_round_numbers(inside, words):
     assert said == f"Its pictures look most like riot{told}."
 
 
+def test_a_sound_that_was_never_heard_is_no_reason():
+    """Three thousandths are a hundred times three hundred-thousandths, and no breaking glass."""
+    faint, loud, still = np.full(8, 3e-5), np.full(8, 0.1), np.full(8, 0.001)
+    faint[2:4], loud[2:4], still[2:4] = 0.003, 0.6, 0.004
+    cues = {"glass": faint, "gunshot": loud, "motion": still}
+    made = analysis(cues=cues, audio_cues=("glass", "gunshot"))
+    assert [c.name for c in why.reasons(made, why.cues(made, THERE))] == ["gunshot", "motion"]
+
+
 @pytest.mark.parametrize(
     ("changes", "sound", "text"),
     [

@@ -135,6 +135,24 @@ def test_many_at_once_are_one_step(events, server):
     left(page, "116 events")
 
 
+def test_a_clip_that_cannot_be_opened_leaves_the_events_as_they_are(events):
+    page = events(more="&ev_sort=score")
+    press(page, "ArrowRight")
+    key = page.evaluate(KEY)
+    on_call(page, "show", lambda call: call.abort())
+    press(page, "Enter")
+    said(page, "does not answer")
+    assert (page.get_attribute(".rv", "data-view"), page.evaluate(KEY)) == ("events", key)
+    only_lost_requests(page)
+
+
+def test_names_that_differ_at_their_end_are_told_apart_in_the_library(events):
+    page = events()
+    name = page.locator(".rv-shelf .rv-name").first
+    assert name.text_content().endswith("22-59-00.mp4")
+    assert name.evaluate("name => name.scrollWidth <= name.clientWidth")
+
+
 def test_the_filter_is_in_the_address_and_back_leads_from_the_clip_to_the_card(events):
     page = events()
     page.select_option(".rv-ev-wish [name=sort]", "score")

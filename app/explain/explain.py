@@ -88,7 +88,7 @@ class Explainer:
         classes, cues = why.chosen_classes(analysis, there), why.cues(analysis, there)
         what_ifs = why.what_ifs(analysis, there)
         return Explanation(
-            headline=why.headline(shares[0].name, classes, what_ifs, cues),
+            headline=why.headline(shares[0].name, classes, what_ifs, why.reasons(analysis, cues)),
             shares=shares,
             classes=classes,
             cues=cues,

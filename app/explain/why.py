@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from app.clips.curves import HEARD
 from cmhkf.analysis import Analysis
 from cmhkf.errors import CmhkfError
 from cmhkf.timeline import WINDOW_SNIPPETS
@@ -69,6 +70,11 @@ def shares(analysis: Analysis, there: np.ndarray) -> list[Contrast]:
 def cues(analysis: Analysis, there: np.ndarray) -> list[Contrast]:
     """The encoders' named signals."""
     return [contrast(name, values, there) for name, values in analysis.cues.items()]
+
+
+def reasons(analysis: Analysis, signals: Sequence[Contrast]) -> list[Contrast]:
+    """The signals that may speak for a segment: not a kind of sound that was never heard in the clip."""
+    return [c for c in signals if c.name not in analysis.audio_cues or c.high >= HEARD]
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,6 +10,7 @@ import { stateOf } from './sort.js';
 import { lostOf, wordsOfEntry } from './words.js';
 
 const ROW_PX = 76;
+const END_LETTERS = 12; // as in 22-05-00.mp4
 
 const keyOf = (entry) => entry.analysis_id ?? entry.clip;
 
@@ -28,6 +29,15 @@ function when(iso) {
     : date.toLocaleDateString([], { day: 'numeric', month: 'short' });
 }
 
+// Files of one camera differ at the end of their names, in the time: what is cut off is the middle.
+function nameOf({ name }) {
+  const made = make('span', 'rv-name rv-midcut');
+  const letters = [...name];
+  const end = letters.splice(-END_LETTERS);
+  made.append(make('span', '', letters.join('')), make('span', '', end.join('')));
+  return made;
+}
+
 function wordsOf(entry, where) {
   const [score, text, share] = wordsOfEntry(entry, where);
   const words = make('span', 'rv-entrywords');
@@ -37,7 +47,7 @@ function wordsOf(entry, where) {
     make('span', 'rv-standing', score),
     make('time', '', when(entry.added)),
   );
-  words.append(make('span', 'rv-name', entry.name), facts);
+  words.append(nameOf(entry), facts);
   if (text) words.append(make('span', 'rv-what', text));
   if (where === 'analysing') {
     const bar = make('span', share === null ? 'rv-bar1 rv-unknown' : 'rv-bar1');

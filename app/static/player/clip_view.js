@@ -124,7 +124,7 @@ export function makeClipView({ footage, transport, review, library, events }) {
   // What is on screen stays.
   function notOpened(error) {
     review.forget();
-    if (state.clip) notice.fail('page', error);
+    if (state.clip || state.view) notice.fail('page', error);
     else home(wordsOf(error));
   }
 
