@@ -132,15 +132,16 @@ def runs(inside: np.ndarray) -> list[tuple[int, int]]:
     return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
 
 
-def _segment(analysis: Analysis | Curve, a: int, b: int) -> Segment:
+def _segment(analysis: Analysis | Curve, a: int, b: int, span_s: tuple[float, float] | None = None) -> Segment:
+    """What snippets [a, b) say of themselves, or of the part `span_s` of the clip."""
     scores, line = analysis.scores, analysis.timeline
+    start_s, end_s = span_s or (float(line.times_s[a]), _end_s(line, b))
     peak = a + int(scores[a:b].argmax())
-    peak_s = min(float(line.middles_s[peak]), line.duration_s)
+    peak_s = min(max(float(line.middles_s[peak]), start_s), end_s, line.duration_s)
     label, share = strongest_class(analysis, a, b)
     second = second_class(analysis, a, b) if share < analysis.least_share else ""
-    start_s, end_s, score = float(line.times_s[a]), _end_s(line, b), float(scores[peak])
     runs = class_runs(analysis, start_s, end_s, label)
-    return Segment(start_s, end_s, peak_s, score, label, share, second=second, class_runs=runs)
+    return Segment(start_s, end_s, peak_s, float(scores[peak]), label, share, second=second, class_runs=runs)
 
 
 def _end_s(line: Timeline, b: int) -> float:
@@ -150,9 +151,7 @@ def _end_s(line: Timeline, b: int) -> float:
 
 def segment_between(analysis: Analysis | Curve, start_s: float, end_s: float) -> Segment:
     """A part `[start_s, end_s)` of a flagged interval, described by the snippets whose middle lies in it."""
-    whole = _segment(analysis, *_snippets(analysis.timeline, start_s, end_s))
-    peak_s, runs = min(max(whole.peak_s, start_s), end_s), class_runs(analysis, start_s, end_s, whole.label)
-    return replace(whole, start_s=start_s, end_s=end_s, peak_s=peak_s, class_runs=runs)
+    return _segment(analysis, *_snippets(analysis.timeline, start_s, end_s), (start_s, end_s))
 
 
 def _snippets(line: Timeline, start_s: float, end_s: float) -> tuple[int, int]:

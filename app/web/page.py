@@ -280,10 +280,11 @@ class Page:
         """What `marks` takes with {per_hour} -> {threshold, said}: at most so many alarms an hour of normal footage."""
         view, settings = self._view(data), self.workspace.settings
         camera = named(view.analysis.clip.name).camera
+        alike = self.workspace.store.alike(view.analysis) if camera else {}
         of_camera = [
             self.reviews.view(key, view.cut, view.reviewer)
-            for key, clip in self.workspace.store.alike(view.analysis).items()
-            if camera and key != view.analysis_id and named(clip.name).camera == camera
+            for key, clip in alike.items()
+            if key != view.analysis_id and named(clip.name).camera == camera
         ]
         return plain(budgeted(view, of_camera, settings.preset, data.number("per_hour")))
 
