@@ -5,9 +5,9 @@
 **step**: training steps at the paper's size as `train` makes them, from files on disk (random rows, of XD-Violence's
 lengths or, `--full`, all longer than the 256 of a window) to AdamW, by part; then the same as the code of the paper's
 line has it: one padded batch, the likeness graph, the alignment of texts, AFAE and both losses sample by sample, and
-the text tower on all its 77 positions. Both compute the same: the first losses are compared. **data**: how many samples
-a second processes can read. **map**: mAP over 800 videos of XD-Violence's lengths beside the loops of
-`tests/map_oracle.py`. CLIP has random weights, which cost what its own do.
+the text tower on all its 77 positions. Both compute the same: the first losses are compared. `--full` also tells the
+share of the matrix products. **data**: how many samples a second processes can read. **map**: mAP over 800 videos of
+XD-Violence's lengths beside the loops of `tests/map_oracle.py`. CLIP has random weights, which cost what its own do.
 """
 
 import argparse
@@ -25,10 +25,12 @@ from unittest.mock import patch
 
 import numpy as np
 import torch
+from physical_limit import product_gflops
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy, cosine_similarity, normalize, pad
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 from torch.utils.data import DataLoader
+from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -220,6 +222,16 @@ def time_steps(samples: FolderSamples, clip: Any, config: TrainConfig, options: 
     return timer
 
 
+def window_gflop() -> float:
+    """Of the matrix products in forward and backward of one full window, without those of LSTM and text tower."""
+    model, texts, targets = build_model(CONFIG), torch.randn(len(XD_CLASSES), 512), torch.eye(len(XD_CLASSES))[:1]
+    video, audio = (torch.randn(1, WINDOW_SNIPPETS, width) for width in (CONFIG.video_dim, CONFIG.audio_dim))
+    with FlopCounterMode(display=False) as counter:
+        output = model(video, torch.tensor([WINDOW_SNIPPETS]), texts, audio=audio)
+        losses.total(output, targets, text=texts).total.backward()
+    return counter.get_total_flops() / 1e9
+
+
 def measure_step(folder: Path, options: Any) -> None:
     """Print both tables."""
     import open_clip
@@ -242,6 +254,12 @@ def measure_step(folder: Path, options: Any) -> None:
         cells = [f"{s:.3f} | {100 * s / total:.1f} %" for s, total in zip(seconds, totals, strict=True)]
         print(f"| {part} | {' | '.join(cells)} |")
     print(f"| all | {totals[0]:.3f} | | {totals[1]:.3f} | |\n\nloops take {totals[1] / totals[0]:.2f} times as long")
+    if options.full and options.precision == "fp32" and options.device == "cpu":
+        work, limit = options.batch * window_gflop(), product_gflops(torch.float32, plain.clock)
+        print(
+            f"matrix products of {work:.0f} GFLOP at {limit:.0f} GFLOP/s, the fastest here: {work / limit:.1f} s, "
+            f"{work / limit / totals[0]:.0%} of the step"
+        )
 
 
 def measure_data(folder: Path, options: Any) -> None:
