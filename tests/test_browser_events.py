@@ -324,6 +324,22 @@ def test_one_that_is_refused_is_open_again_and_said_until_somebody_goes_there(ev
     assert "not saved" not in page.inner_text(".rv-ev-ack")
 
 
+def test_one_that_is_refused_is_named_where_a_clip_is_on_screen_by_then(events, server):
+    page = events()
+    key, name = page.evaluate(f"(({{ key, event }}) => [key, event.name])(document.querySelector('{CURRENT}'))")
+    held = Held(page, "decide_events")
+    press(page, "o", "Enter")  # which stays at its card
+    page.wait_result()
+    held.refuse_first()
+    page.wait_for_selector(f".rv-ack:has-text('{name}: That was refused.')")
+    page.click(".rv-ack button:has-text('Go to it')")
+    page.wait_for_selector(".rv[data-view=events]")
+    on_card(page, key)
+    press(page, "x")
+    said(page, "Dismissed")
+    assert "not saved" not in page.inner_text(".rv-ev-ack")
+
+
 RECUT = """async () => {
   const { href } = [...document.querySelectorAll('link[rel=modulepreload]')].find((l) => l.href.endsWith('/state.js'));
   (await import(href)).tell('recut');

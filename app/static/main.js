@@ -49,7 +49,7 @@ function build() {
     onEdge: (side, time) => review.moveEdge(side, time),
     isShown: (segment) => review.isShown(segment),
   });
-  const review = makeReview({ video, transport, footage });
+  const review = makeReview({ video, transport, footage, onOpen: (which) => openClip(which) });
   bindTabs();
   makeTrust({ onAnalyse: () => clipView.analyse(), onQuality: makeQuality() });
   makeMinimap(timeline.axis);

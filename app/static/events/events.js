@@ -34,10 +34,11 @@ export function makeEvents({ reviewer, decider, onOpen, onClip, onReel }) {
     isPending: isUnsent,
     onCurrent(event) {
       wanted = event?.key ?? '';
+      decide.reached(wanted);
       keepAddress();
     },
   });
-  const onFind = (key) => open((wanted = key), true);
+  const onFind = (key) => (wanted = key) && (isShown() ? open(key, true) : onOpen(null));
   const decide = makeDecide({ reviewer, decider, pages, grid, chosen, onFind });
   const bar = makeBar({
     decide,
@@ -146,12 +147,13 @@ export function makeEvents({ reviewer, decider, onOpen, onClip, onReel }) {
     async show() {
       for (const tab of tabs) tab.ariaPressed = String((tab.dataset.go === 'events') === isShown());
       if (!isShown()) return notice.clear('events');
-      if (outdated || !pages.total()) await open(wanted, Boolean(pages.asOf()) && !fresh);
+      if (outdated || grid.event()?.key !== wanted) await open(wanted, Boolean(pages.asOf()) && !fresh);
       else {
         grid.show();
         await grid.go(grid.current());
       }
       fresh = false;
+      decide.remind();
     },
     // For the counter: what is left, first of all.
     left() {

@@ -10,19 +10,22 @@ import * as notice from '../lib/notice.js';
 import { listen, state } from '../state.js';
 import { makeAddByHand } from './add_by_hand.js';
 import { makeChange } from './change.js';
+import { makeNaming } from './naming.js';
+import { clipHere, makeRefused } from './refused.js';
 import { makeTurns } from './turns.js';
 
-export function makeDecisions({ question, segments, now, reviewer, onReview, onReload, onGo, onAdded }) {
+export function makeDecisions({ question, segments, now, reviewer, onReview, onReload, onGo, onAdded, onOpen }) {
   const moveOn = find('.rv-moveon input');
   let review = null; // the newest answer
+  const refuse = makeRefused({ onOpen });
   const turns = makeTurns((error, dropped) => {
     const rest = dropped ? ' ' + plural(dropped, 'command') + ' behind it not carried out: look, and press again.' : '';
-    notice.show('page', wordsOf(error) + rest, { bad: true });
+    refuse(clipHere(), wordsOf(error) + rest); // no clip is left before its turns are over
     onReload();
   });
   const inOrder = turns.add;
   const acknowledge = (text) => notice.show('decision', text);
-  const { change, unnamed } = makeChange({ review: () => review, question, reviewer, onReview });
+  const { change, unnamed } = makeChange({ review: () => review, question, reviewer, onReview, refuse });
 
   const changed = (answer) => answer.changed.map(segments.byId).filter(Boolean);
   const place = (id) => {
@@ -60,18 +63,7 @@ export function makeDecisions({ question, segments, now, reviewer, onReview, onR
     }));
   }
 
-  function label(name) {
-    if (name === classes()[0]) decide('dismiss', 'Normal, so dismissed:', undefined, goOn);
-    else decide('relabel', 'Called ' + name + ':', () => ({ label: name }));
-  }
-
-  function byNumber(i) {
-    const name = classes()[i];
-    if (name) label(name);
-    else acknowledge('There is no class ' + i + '; the last is ' + (classes().length - 1) + '.');
-  }
-  const classes = () => [...find('.rv-label').options].map((option) => option.value).filter(Boolean);
-
+  const { label, digits } = makeNaming({ decide, goOn, acknowledge });
   const adding = makeAddByHand({
     now,
     onBegin: (time) =>
@@ -116,7 +108,6 @@ export function makeDecisions({ question, segments, now, reviewer, onReview, onR
     },
   });
 
-  const digits = Object.fromEntries(Array.from({ length: 10 }, (_, i) => ['label' + i, () => byNumber(i)]));
   return {
     inOrder,
     change,
