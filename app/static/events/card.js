@@ -87,7 +87,7 @@ export function makeCard() {
     text.append(head, smallCurve(event), about, moment, more);
     const box = make('span', 'rv-ev-box');
     box.ariaHidden = 'true';
-    card.replaceChildren(screen, text, box);
+    card.replaceChildren(screen, text, box, ...(pending ? [make('span', 'rv-ev-saving', 'saving…')] : []));
     card.title = [event.name, event.model_label && 'Model: ' + event.model_label, extra].filter(Boolean).join('\n');
   }
 

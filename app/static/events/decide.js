@@ -62,8 +62,9 @@ export function makeDecide({ reviewer, decider, pages, grid, chosen, onFind }) {
     const [what, who] = [action + ' of ' + plural(event ? 1 : chosen.size(), 'event'), decider()];
     ended = false;
     for (const key of which.events ?? []) refused.delete(key);
+    const decides = event ? (key) => key === event.key : chosen.now();
     chosen.clear();
-    send('decide_events', async () => ({ ...which, reviewer: await who, action, ...more }), { key: event?.key }).then(
+    send('decide_events', async () => ({ ...which, reviewer: await who, action, ...more }), { decides }).then(
       (answer) => {
         if (event && !answer.n) refuse(event, what, answer.reason);
         else took(answer, words + ' ' + (event ? nameOf(event) : plural(answer.n, 'event')));
