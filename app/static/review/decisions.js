@@ -14,6 +14,8 @@ import { makeNaming } from './naming.js';
 import { clipHere, makeRefused } from './refused.js';
 import { makeTurns } from './turns.js';
 
+const EXACT_S = 0.0005; // times are kept to the millisecond
+
 export function makeDecisions({ question, segments, now, reviewer, onReview, onReload, onGo, onAdded, onOpen }) {
   const moveOn = find('.rv-moveon input');
   let review = null; // the newest answer
@@ -57,10 +59,11 @@ export function makeDecisions({ question, segments, now, reviewer, onReview, onR
   }
 
   function edge(side, time = now()) {
-    decide('edges', 'Moved the ' + side + ' of', ({ start_s, end_s }) => ({
-      start_s: side === 'start' ? time : start_s,
-      end_s: side === 'end' ? time : end_s,
-    }));
+    const name = side + '_s';
+    decide('edges', 'Moved the ' + side + ' of', ({ start_s, end_s, [name]: before }) => {
+      if (Math.abs(time - before) < EXACT_S) return acknowledge('The ' + side + ' of this segment is here already.');
+      return { start_s, end_s, [name]: time };
+    });
   }
 
   const { label, digits } = makeNaming({ decide, goOn, acknowledge });
