@@ -9,7 +9,7 @@ import { listedClips, NO_WISH, stateOf } from '../../app/static/library/sort.js'
 import { decades, flaggedWithin, histogram, sideBySide } from '../../app/static/quality/rows.js';
 import { runsOf } from '../../app/static/review/class_runs.js';
 import { cutHere, reviewHere, markName } from '../../app/static/review/cut.js';
-import { fitsFilter, inside, sortedSegments } from '../../app/static/review/segment_order.js';
+import { fitsFilter, inside, sortedSegments, strongestOf } from '../../app/static/review/segment_order.js';
 import { listen, reset, select, setCut, state, tell, USUAL_CUT } from '../../app/static/state.js';
 import { heatAlpha, layLanes, saliencyTop, similarityScale, timeTicks } from '../../app/static/timeline/lanes.js';
 import { readCurves } from '../../app/static/timeline/curves.js';
@@ -139,6 +139,18 @@ test('the table is filtered and sorted', () => {
   assert.deepEqual([fitting('', ''), fitting('fighting', ''), fitting('fighting', 'open')], [3, 2, 1]);
   assert.equal(fitting('abuse', ''), 1, 'a class that it has for a while');
   assert.deepEqual([4.9, 5, 5.99, 6].map((time) => inside(list[0], time)), [false, true, true, false]); // prettier-ignore
+});
+
+test('the strongest segment is one that was not dismissed', () => {
+  const segment = (score, decided, peak_s = 1) => ({ score, state: decided, peak_s, start_s: 0, end_s: 2 });
+  const list = [
+    segment(0.9, 'dismissed'),
+    segment(0.6, 'open'),
+    segment(0.8, 'confirmed'),
+    segment(null, 'open', null),
+  ];
+  assert.equal(strongestOf(list).score, 0.8);
+  assert.equal(strongestOf([list[0], list[3]]), undefined);
 });
 
 test('the library is filtered and sorted', () => {

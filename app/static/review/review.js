@@ -13,12 +13,11 @@ import { bindCutForm } from './cut_form.js';
 import { makeDecideBar } from './decide_bar.js';
 import { makeDecisions } from './decisions.js';
 import { makeReviewer } from './reviewer.js';
+import { strongestOf } from './segment_order.js';
 import { makeSegments } from './segments.js';
 import { makeSelection } from './selection.js';
 import { bindWatched } from './watched.js';
 import { whenFinal } from './when_final.js';
-
-const strongestOf = (marks) => marks.filter((s) => s.peak_s !== null).sort((a, b) => b.score - a.score)[0];
 
 // `onOpen` leads to a clip.
 export function makeReview({ video, transport, footage, onOpen }) {
