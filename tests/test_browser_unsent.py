@@ -77,7 +77,7 @@ def test_one_that_is_refused_says_what_was_not_carried_out(at, server):
 def test_one_that_is_refused_while_its_clip_is_left_names_it_until_that_is_left_too(at, server, tmp_path):
     other = keep(server, make_video(tmp_path / "other.mp4", seconds=4), lambda c: made_up(c, FakeAnalyzer(), FAINT))[0]
     page = at("goer")
-    row = f".rv-shelf li:has-text('{{}}') .rv-entry"
+    row = ".rv-shelf li:has-text('{}') .rv-entry"
     held = Held(page, "decide")
     press(page, "n", "c")
     page.click(row.format("other.mp4"))

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { mapKinds, mapRuns, pointWords } from '../../app/static/explain/map_marks.js';
-import { clock, level, plural } from '../../app/static/lib/format.js';
+import { clock, level, moment, plural } from '../../app/static/lib/format.js';
 import { unseenFacts, unseenReasons } from '../../app/static/lib/unseen.js';
 import { listedClips, NO_WISH, stateOf } from '../../app/static/library/sort.js';
 import { decades, flaggedWithin, histogram, sideBySide } from '../../app/static/quality/rows.js';
@@ -110,6 +110,9 @@ test('decided marks leave of the segments what Python leaves', () => {
 
 test('times are written as the report writes them', () => {
   for (const [seconds, digits, words] of tables.clock) assert.equal(clock(seconds, digits), words);
+  const day = moment('2026-11-29');
+  assert.match(day, /^(29 \w+|\w+ 29)$/);
+  assert.deepEqual([moment('2026-11-29T03:14'), moment('2026-11-29T03:14:07')], [day + ', 03:14', day + ', 03:14:07']);
   assert.equal(level(0.4), '0.40');
   assert.equal(level(0.035), '0.035');
   assert.equal(plural(1, 'clip') + ', ' + plural(2, 'clip'), '1 clip, 2 clips');
