@@ -53,15 +53,17 @@ class Exports:
         analysis = self._workspace.analysis(analysis_id)  # first, so that the view is cut from it and reads nothing
         view = self._reviews.view(analysis_id, cut, reviewer)
         truth = self._truths.kept(view.sha256)
+        marks = tuple(mark for mark in view.marks if with_dismissed or mark.state != "dismissed")
         return Reviewed(
             analysis_id,
             replace(analysis, clip=self._store.clip(view.sha256)),  # where the file lies now
-            tuple(mark for mark in view.marks if with_dismissed or mark.state != "dismissed"),
+            marks,
             cut.threshold,
             datetime.now(timezone.utc).isoformat(timespec="seconds"),
             tuple(agreements(view)),
             truth and tuple(truth.segments),
             self._looks_at(view),
+            len(view.marks) - len(marks),
         )
 
     def _looks_at(self, view: View) -> tuple[LookedAt, ...]:
@@ -96,22 +98,26 @@ class Exports:
         return self._submit(self._queue, partial(self._reel, choice, cut, reviewer, analysis_id), clips)
 
     def _reel(self, choice: ReelChoice, cut: Cut, reviewer: str, analysis_id: str, folder: Path) -> Writing:
-        shots, faults = list[Shot](), list[tuple[str, str]]()
+        shots, faults, n_dismissed = list[Shot](), list[tuple[str, str]](), 0
         stem = "library"
         if analysis_id:
             reviewed = self.reviewed(analysis_id, cut, reviewer)
             shots, stem = shots_of(reviewed, choice), safe_stem(reviewed.analysis.clip.name)
+            n_dismissed = reviewed.n_dismissed
         for name, key, part in [] if analysis_id else self._parts(choice):
             yield Progress("reading decisions", len(shots), 0)
             try:
                 if not key:
                     raise ExportError("it is not analysed; analyse it first")
-                shots += shots_of(self.reviewed(key, cut, reviewer), part)
+                reviewed = self.reviewed(key, cut, reviewer)
+                shots += shots_of(reviewed, part)
+                n_dismissed += reviewed.n_dismissed
             except CmhkfError as error:
                 faults.append((name, str(error)))
         with TemporaryDirectory() as work:
             inside = Path(work)
-            yield from write_reel(shots, choice, inside / f"{stem}-reel.mp4", faults=faults)
+            reel = inside / f"{stem}-reel.mp4"
+            yield from write_reel(shots, choice, reel, faults=faults, n_dismissed=n_dismissed)
             return (yield from packed(inside, f"{stem}-reel", folder, zipped=True))
 
     def _parts(self, choice: ReelChoice) -> Iterator[tuple[str, str, ReelChoice]]:
