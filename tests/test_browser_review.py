@@ -214,6 +214,24 @@ def test_a_segment_plays_over_and_over(at):
     assert any(b < a for a, b in pairwise(seen))
 
 
+OUTSIDE = """() => {
+  const bar = document.querySelector('.rv-bar');
+  const { left, right, top, bottom } = bar.getBoundingClientRect();
+  const boxes = [...bar.querySelectorAll('button, select, input, .rv-clock')].map((c) => [c, c.getBoundingClientRect()]);
+  const isIn = (b) => b.left >= left && b.right <= right && b.top >= top && b.bottom <= bottom;
+  return boxes.filter(([c, b]) => b.width && !isIn(b)).map(([c]) => c.ariaLabel ?? c.className);
+}"""
+
+
+def test_every_control_of_the_playback_lies_in_its_bar_at_every_width(at):
+    page = at("bars")
+    for end in ("00:24.00", "12:00:00.00"):
+        page.evaluate("text => { document.querySelector('.rv-end').textContent = text; }", end)
+        for width in (360, 390, 759, 760, 900, 1024, 1099, 1100, 1280, 1366, 1440, 1920):
+            page.set_viewport_size({"width": width, "height": 800})
+            assert page.evaluate(OUTSIDE) == [], (width, end)
+
+
 @pytest.mark.parametrize(("width", "height"), SCREENS)
 def test_the_controls_fit(at, width, height):
     page = at("fits", width=width, height=height)
