@@ -217,7 +217,8 @@ def test_a_segment_plays_over_and_over(at):
 OUTSIDE = """() => {
   const bar = document.querySelector('.rv-bar');
   const { left, right, top, bottom } = bar.getBoundingClientRect();
-  const boxes = [...bar.querySelectorAll('button, select, input, .rv-clock')].map((c) => [c, c.getBoundingClientRect()]);
+  const controls = [...bar.querySelectorAll("button, select, input, .rv-clock")];
+  const boxes = controls.map((c) => [c, c.getBoundingClientRect()]);
   const isIn = (b) => b.left >= left && b.right <= right && b.top >= top && b.bottom <= bottom;
   return boxes.filter(([c, b]) => b.width && !isIn(b)).map(([c]) => c.ariaLabel ?? c.className);
 }"""

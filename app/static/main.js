@@ -7,7 +7,7 @@ import { makeExport } from './export/export.js';
 import { makeEvents } from './events/events.js';
 import { nameOf, watchKeys } from './events/keys.js';
 import { makeLeft } from './events/left.js';
-import { find } from './lib/dom.js';
+import { find, reloadFrames } from './lib/dom.js';
 import { fault, watchFaults, wordsOf } from './lib/faults.js';
 import { connect } from './lib/host.js';
 import * as notice from './lib/notice.js';
@@ -121,6 +121,7 @@ function build() {
   // The server is there again: what was broken off is requested anew.
   async function comeBack() {
     notice.clear('connection');
+    reloadFrames();
     if (find('.rv').dataset.view === 'loading') return begin();
     await refresh();
     if (state.clip && clipView.isBroken()) await clipView.reopen();
