@@ -5,7 +5,7 @@ import { makeTruth } from './explain/truth.js';
 import { makeWhy } from './explain/why.js';
 import { makeExport } from './export/export.js';
 import { makeEvents } from './events/events.js';
-import { nameOf, watchKeys } from './events/keys.js';
+import { bindAround } from './events/keys.js';
 import { makeLeft } from './events/left.js';
 import { find, reloadFrames } from './lib/dom.js';
 import { fault, watchFaults, wordsOf } from './lib/faults.js';
@@ -36,6 +36,7 @@ import { makeMinimap } from './timeline/minimap.js';
 import { makeTimeline } from './timeline/timeline.js';
 
 function build() {
+  const root = find('.rv');
   const video = find('.rv-video');
   const transport = makeTransport(video);
   const bar = makeBar(video, transport);
@@ -80,15 +81,14 @@ function build() {
   const left = makeLeft({ reviewer, onGo: events.left, onOpen: openClip, offers: () => Boolean(state.clip) });
   const libraryCut = makeLibraryCut({ reviewer, onChoices: events.showChoices });
   useReviewer(reviewer);
-  watchKeys((event) => {
-    const name = nameOf(event);
-    const isBack =
-      name === 'Escape' && cameFrom === 'events' && state.clip && !find('.rv').classList.contains('rv-drawer');
-    if (isBack) clipView.showEvents();
-    else if (name === 'w' && state.clip) review.watched();
-    else if (name === 'Shift n' || name === 'Shift p') left.next(name === 'Shift p');
-    else return false;
-    return true;
+  bindAround({
+    back: {
+      act: () => clipView.showEvents(),
+      isFor: () => cameFrom === 'events' && state.clip && !root.classList.contains('rv-drawer'),
+    },
+    watched: { act: review.watched, isFor: () => state.clip },
+    nextClip: { act: () => left.next(false) },
+    previousClip: { act: () => left.next(true) },
   });
   const take = makeTake({ clipView, openLibrary: library.open });
   makeQueue({ onCancel: take.cancel });

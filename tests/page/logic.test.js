@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { mapKinds, mapRuns, pointWords } from '../../app/static/explain/map_marks.js';
 import { clock, level, moment, plural } from '../../app/static/lib/format.js';
+import { boundBy, DIGITS, digitActions, nameOf } from '../../app/static/lib/keys.js';
 import { unseenFacts, unseenReasons } from '../../app/static/lib/unseen.js';
 import { listedClips, NO_WISH, stateOf } from '../../app/static/library/sort.js';
 import { decades, flaggedWithin, histogram, sideBySide } from '../../app/static/quality/rows.js';
@@ -209,6 +210,18 @@ test('lanes lie below each other, and ticks are round', () => {
   );
   assert.equal(layLanes(curves, { ...low, folded: new Set(['heard']) }).lanes.heard.folded, false); // opened by hand
   assert.deepEqual(timeTicks([0, 10], 500).map((tick) => tick.text), ['00:00', '00:02', '00:04', '00:06', '00:08', '00:10']); // prettier-ignore
+});
+
+test('one table names keys and binds them, with digits and whatever is held', () => {
+  const pressed = (key, held = {}) => nameOf({ key, getModifierState: () => Boolean(held.altGraph), ...held });
+  assert.deepEqual(
+    [pressed('C'), pressed('Z', { shiftKey: true, metaKey: true }), pressed('[', { ctrlKey: true, altGraph: true })],
+    ['c', 'Control Shift z', '['],
+  );
+  const bound = boundBy([['C', 'Confirm', { c: 'confirm' }], ['0 – 9', 'Class', DIGITS]]); // prettier-ignore
+  const called = [];
+  digitActions((n) => called.push(n))[bound['7']]();
+  assert.deepEqual([bound.c, called], ['confirm', [7]]);
 });
 
 test('the bus knows its events, and one listener takes no other with it', () => {

@@ -4,6 +4,7 @@ import { passBy, wordsOf } from '../lib/faults.js';
 import { plural } from '../lib/format.js';
 import { element } from '../lib/host.js';
 import { pause } from '../lib/jobs.js';
+import { digitActions } from '../lib/keys.js';
 import * as notice from '../lib/notice.js';
 import { keepAddress } from '../lib/router.js';
 import { request } from '../lib/server.js';
@@ -114,7 +115,7 @@ export function makeEvents({ reviewer, decider, onOpen, onClip, onReel }) {
     decide,
     openClip,
     isShown,
-    actions: { note: bar.writeNote, label: decide.byNumber },
+    actions: { note: bar.writeNote, ...digitActions(decide.byNumber) },
   });
 
   const tabs = [...element.querySelectorAll('.rv-views button')];

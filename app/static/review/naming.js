@@ -1,5 +1,6 @@
 // A segment called by a class: by its name, or by its number in the list of classes.
 import { find } from '../lib/dom.js';
+import { digitActions } from '../lib/keys.js';
 
 // `decide` is that of the decisions, `goOn` what it does after a segment is dismissed.
 export function makeNaming({ decide, goOn, acknowledge }) {
@@ -16,6 +17,5 @@ export function makeNaming({ decide, goOn, acknowledge }) {
     else acknowledge('There is no class ' + i + '; the last is ' + (classes().length - 1) + '.');
   }
 
-  const digits = Object.fromEntries(Array.from({ length: 10 }, (_, i) => ['label' + i, () => byNumber(i)]));
-  return { label, digits };
+  return { label, digits: digitActions(byNumber) };
 }
