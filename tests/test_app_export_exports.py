@@ -31,8 +31,9 @@ from app.export.exports import KEPT_S, Exports
 from app.export.marks_file import MarksFile, csv_text, read_marks
 from app.export.report import clock, css_text, day, draw, report_html
 from app.export.reviewed import Reviewed
+from app.export.shots import ReelChoice
 from app.review.marks import Change, Mark, ReviewError
-from app.review.reviews import Reviews, View
+from app.review.reviews import Decision, Reviews, View
 from app.web.page import Page
 from cmhkf.figures.qualitative import qualitative
 from cmhkf.figures.style import save_figure
@@ -178,6 +179,27 @@ def test_what_cannot_be_exported_is_said(made, handlers):
     assert "no export 'exe'; choose from csv" in follow(handlers, begun(handlers, made[1], "exe"))["error"]
     others = Page(made[2].workspace).handlers()
     assert "no segment is confirmed" in follow(others, begun(others, made[1], "reel"))["error"]
+
+
+@pytest.mark.parametrize("kind", ["clips", "reel"])
+@pytest.mark.parametrize(
+    ("scores", "words"),
+    [
+        ([0.1, 0.1, 0.1, 0.1, 0.1, 0.1], "there is no segment.*; lower the threshold, or"),
+        ([0.9, 0.1, 0.1, 0.1, 0.1, 0.1], "the one segment is dismissed; reopen it, or"),
+        ([0.9, 0.1, 0.1, 0.1, 0.1, 0.9], "all segments are dismissed; reopen one, or"),
+    ],
+)
+def test_where_all_is_dismissed_the_way_on_is_to_reopen(workspace, tmp_path, kind, scores, words):
+    clip = workspace.store.add_clip(probe(make_video(tmp_path / "a.mp4", seconds=4)), "a.mp4", move=False)
+    key, reviews = workspace.store.save(make_analysis(scores, clip=clip)), Reviews(workspace)
+    view = reviews.view(key, CUT, "ann")
+    for n, mark in enumerate(view.marks):
+        view = reviews.decide(view, Decision("dismiss", mark.id), n, mark.id)
+    for with_dismissed in (True, False):
+        reviewed = Exports(workspace, reviews).reviewed(key, CUT, "ann", with_dismissed=with_dismissed)
+        with pytest.raises(ExportError, match=words):
+            list(write_export(reviewed, [kind], tmp_path, reel=ReelChoice("flagged")))
 
 
 def test_a_clip_that_lost_its_end_is_an_error_that_names_the_piece(tmp_path):

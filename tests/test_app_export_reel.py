@@ -331,7 +331,7 @@ def test_a_reel_of_events_holds_those_selected_in_order_of_time(page, tmp_path):
     assert "select one" in asked(page, "reel_events", events=[])["error"]
 
 
-def test_a_selection_is_shown_in_its_order_and_what_is_wrong_is_said(page, tmp_path):
+def test_a_selection_is_shown_in_its_order_and_what_is_wrong_is_said(page, tmp_path, monkeypatch):
     by_name = {entry.name: entry.sha256 for entry in page.workspace.store.library()}
     clips = [by_name["b.mp4"], by_name["a.mp4"]]
     step = asked(page, which="selected", clips=clips, starts_s=[1.25, 0.0], ends_s=[1.75, 0.25])
@@ -339,6 +339,16 @@ def test_a_selection_is_shown_in_its_order_and_what_is_wrong_is_said(page, tmp_p
         packed.extractall(tmp_path)
     assert [r["clip"] for r in table_of(tmp_path / "library-reel.mp4")] == ["b.mp4", "a.mp4"]
     assert len(frames_of(tmp_path / "library-reel.mp4")) == 18
+    read, was = [], page.exports.reviewed
+    monkeypatch.setattr(page.exports, "reviewed", lambda key, *rest: read.append(key) or was(key, *rest))
+    times = {"starts_s": [1.0, 0.0, 0.0, 99.0], "ends_s": [1.25, 0.25, 0.25, 100.0]}
+    step = asked(page, which="selected", clips=[*clips, clips[0], clips[0]], **times)
+    assert len(read) == 2  # of a clip once
+    with zipfile.ZipFile(file_at(step["result"])) as packed:
+        packed.extractall(tmp_path)
+    *rows, fault = table_of(tmp_path / "library-reel.mp4")
+    assert [(r["clip"], r["shown_start_s"]) for r in rows] == [("b.mp4", "1.0"), ("a.mp4", "0.0"), ("b.mp4", "0.0")]
+    assert "it shows nothing at 99.00 s" in fault["remark"]
     assert "open a clip and choose it there" in asked(page, which="whole")["error"]
     assert "lists of one length" in asked(page, which="selected", clips=clips)["error"]
     assert "no clip" in asked(page, which="selected", clips=["ab" * 32], starts_s=[0], ends_s=[1])["error"]

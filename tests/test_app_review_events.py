@@ -1,5 +1,6 @@
 """The events of many clips: what the tables hold is what each clip's own view holds, at any cut, for any reviewer."""
 
+import re
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
@@ -258,6 +259,28 @@ def test_who_reads_blind_hears_of_others_when_all_of_the_clip_is_decided(library
     decide(library, mine, "dismiss")
     assert {event.clip for event in listed(library) if event.others} == {"01" * 32}
     assert [*library.reviews.view(mine[0].analysis_id, Cut(), "ann").others] == ["ben"]
+
+
+@pytest.mark.parametrize(
+    ("name", "at", "recorded"),
+    [
+        ("gate 2026-11-29.mp4", r"2026-11-29", True),
+        ("gate 2026-11-29 22-05.mp4", r"2026-11-29T22:05", True),
+        ("gate 2026-11-29 22-05-10.mp4", r"2026-11-29T22:05:20", True),
+        ("gate.mp4", r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", False),  # when it came in
+    ],
+)
+def test_when_an_event_began_is_told_no_more_exactly_than_the_name_of_its_file_does(
+    workspace, tmp_path, name, at, recorded
+):
+    file = tmp_path / "in.mp4"
+    file.write_bytes(b"video")
+    clip = workspace.store.add_clip(make_clip(path=str(file)), name, move=False)
+    scores = np.zeros(60)
+    scores[15:20] = 0.9  # from 10 s on
+    workspace.store.save(make_analysis(scores, clip=clip))
+    (event,) = listed(Page(workspace))
+    assert (bool(re.fullmatch(at, event.at)), event.recorded) == (True, recorded), event.at
 
 
 def test_from_clip_to_clip_with_something_left(library):

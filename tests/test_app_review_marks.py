@@ -165,6 +165,13 @@ def test_decide_relabel_and_note_leave_the_models_word():
         annotate(one, "x" * 2001)
 
 
+def test_what_leaves_a_segment_as_it_was_changes_nothing():
+    one = materialise(segment(1, 3))
+    same = [decide(one, "open"), annotate(one, " "), move_edges(one, 1.0004, 2.9996, duration_s=9)]
+    assert same == [{}, {}, {}]
+    assert relabel(one, one.label, CLASSES)  # a person stands for it now
+
+
 @pytest.mark.parametrize(
     ("start_s", "end_s", "words"),
     [

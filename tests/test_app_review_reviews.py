@@ -82,6 +82,13 @@ def test_ten_quick_decisions_are_ten_rows_and_every_one_can_be_undone(page, work
     assert "nothing to redo" in page.ask("redo")["error"]
 
 
+def test_a_decision_that_changes_nothing_leaves_nothing_to_undo(page):
+    first = page.ask("marks")["marks"][0]
+    for action in ("edges", "note", "reopen"):
+        answer = page.decide(action, first, start_s=first["start_s"], end_s=first["end_s"], note="")
+        assert (answer["marks"][0], answer["undo"]) == (first, None)
+
+
 def test_a_repeated_request_is_one_row_and_a_stale_one_is_refused(page):
     (first, second) = page.ask("marks")["marks"]
     once = page.decide("confirm", first, request="same")

@@ -5,7 +5,7 @@ import zipfile
 from dataclasses import replace
 
 import pytest
-from browser import Held, Watched, export, on_call, only_lost_requests, press, serving
+from browser import Held, Watched, export, on_call, only_lost_requests, press, serving, violations
 from fakes import FakeAnalyzer, made_up, make_video
 
 from app.clips.store import Store
@@ -322,6 +322,43 @@ def test_one_that_is_refused_is_open_again_and_said_until_somebody_goes_there(ev
     page.keyboard.press("c")
     left(page, "117 events")
     assert "not saved" not in page.inner_text(".rv-ev-ack")
+
+
+def test_one_that_is_refused_is_named_where_a_clip_is_on_screen_by_then(events, server):
+    page = events()
+    key, name = page.evaluate(f"(({{ key, event }}) => [key, event.name])(document.querySelector('{CURRENT}'))")
+    held = Held(page, "decide_events")
+    press(page, "o", "Enter")  # which stays at its card
+    page.wait_result()
+    held.refuse_first()
+    page.wait_for_selector(f".rv-ack:has-text('{name}: That was refused.')")
+    page.click(".rv-ack button:has-text('Go to it')")
+    page.wait_for_selector(".rv[data-view=events]")
+    on_card(page, key)
+    press(page, "x")
+    said(page, "Dismissed")
+    assert "not saved" not in page.inner_text(".rv-ev-ack")
+
+
+def saving(page):
+    return page.evaluate("[...document.querySelectorAll('.rv-ev-saving')].map(said => said.parentNode.key)")
+
+
+def test_a_card_whose_decision_is_being_sent_says_so_and_is_not_shown_as_dismissed(events):
+    page = events()
+    held = Held(page, "decide_events")
+    (key,) = decide_next(page, "x")
+    assert (saving(page), state_of(page, key)) == ([key], "open")
+    looks = "getComputedStyle(document.querySelector('.rv-ev-pending .rv-ev-screen')).opacity"
+    assert page.evaluate(looks) == "1"
+    press(page, "Shift+ArrowRight", "Shift+ArrowRight", "c")  # three at once
+    assert len(saving(page)) == 4
+    for dark in (False, True):
+        page.evaluate("dark => document.body.classList.toggle('dark', dark)", dark)
+        assert violations(page) == []
+    held.release()
+    left(page, "116 events")
+    assert saving(page) == []
 
 
 RECUT = """async () => {

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from browser import press, wait_ack
+from browser import Watched, only_lost_requests, press, wait_ack
 from busy_clip import busy, busy_address  # noqa: F401
 
 from app.clips.store import Store
@@ -146,3 +146,20 @@ def test_faults_of_others_are_not_told_of(at, server):
     assert watched.is_hidden(".rv-broken")
     assert logged(server) == before
     watched.faults.clear()
+
+
+def test_frames_of_the_examples_that_did_not_come_while_the_server_was_away_come_when_it_is_back(browser, server):
+    page = Watched(browser, server)
+    files, pulse = re.compile(r"[.](mp4|webm)$"), "**/gradio_api/app_id"
+    for away in (files, pulse):
+        page.route(away, lambda call: call.abort())
+    page.goto(server.url)
+    page.wait_for_function("document.querySelector('.rv-example video')?.error")
+    page.evaluate("dispatchEvent(new Event('online'))")  # looked for at once
+    page.wait_for_selector(".rv-offline:visible")
+    for back in (files, pulse):
+        page.unroute(back)
+    page.evaluate("dispatchEvent(new Event('online'))")
+    page.wait_for_function("[...document.querySelectorAll('.rv-example video')].every(v => v.readyState >= 1)")
+    only_lost_requests(page)
+    page.end()

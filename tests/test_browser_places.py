@@ -234,6 +234,10 @@ def test_the_last_segment_says_so_and_offers_what_is_left(at):
     wait_ack(page, "No segment follows")
     page.click(".rv-ack button:has-text('Go to the first')")
     page.wait_time(page.starts()[0])
+    press(page, "x", "n", "n")
+    wait_ack(page, "No segment follows")
+    page.click(".rv-ack button:has-text('Go to the first')")
+    page.wait_time(page.starts()[1])  # the first that N goes to
     press(page, "p")
     wait_ack(page, "This list begins here.")
     page.fill(".rv-cut input[name=threshold]", "1")

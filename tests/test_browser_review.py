@@ -93,6 +93,17 @@ def test_edges_split_merge_add_and_remove(at):
     page.wait_time(start + 4)
     press(page, "]")
     wait_ack(page, "Moved the end of 1 of 2")
+    press(page, "]")
+    wait_ack(page, "The end of this segment is here already.")
+    press(page, "u", "p")
+    page.wait_time(start)
+    press(page, "[")
+    wait_ack(page, "The start of this segment is here already.")
+    press(page, "u")
+    wait_ack(page, "Nothing to undo")
+    press(page, "ArrowRight", "Shift+ArrowLeft", "Shift+U")
+    wait_ack(page, "Redid: edges")
+    page.wait_time(start + 4)
     assert page.inner_text(".rv-flagged tr:first-child td:nth-child(3)") == f"00:0{start + 4:.1f}"
     press(page, "Shift+ArrowLeft", "Shift+ArrowLeft", "s")
     wait_ack(page, "Split 1 of 2 · 3 left")
@@ -201,6 +212,25 @@ def test_a_segment_plays_over_and_over(at):
     press(page, "k")
     assert max(seen) < start + 1.5
     assert any(b < a for a, b in pairwise(seen))
+
+
+OUTSIDE = """() => {
+  const bar = document.querySelector('.rv-bar');
+  const { left, right, top, bottom } = bar.getBoundingClientRect();
+  const controls = [...bar.querySelectorAll("button, select, input, .rv-clock")];
+  const boxes = controls.map((c) => [c, c.getBoundingClientRect()]);
+  const isIn = (b) => b.left >= left && b.right <= right && b.top >= top && b.bottom <= bottom;
+  return boxes.filter(([c, b]) => b.width && !isIn(b)).map(([c]) => c.ariaLabel ?? c.className);
+}"""
+
+
+def test_every_control_of_the_playback_lies_in_its_bar_at_every_width(at):
+    page = at("bars")
+    for end in ("00:24.00", "12:00:00.00"):
+        page.evaluate("text => { document.querySelector('.rv-end').textContent = text; }", end)
+        for width in (360, 390, 759, 760, 900, 1024, 1099, 1100, 1280, 1366, 1440, 1920):
+            page.set_viewport_size({"width": width, "height": 800})
+            assert page.evaluate(OUTSIDE) == [], (width, end)
 
 
 @pytest.mark.parametrize(("width", "height"), SCREENS)

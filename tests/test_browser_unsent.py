@@ -74,6 +74,28 @@ def test_one_that_is_refused_says_what_was_not_carried_out(at, server):
     assert saved(server, "refused") == ["note"]
 
 
+def test_one_that_is_refused_while_its_clip_is_left_names_it_until_that_is_left_too(at, server, tmp_path):
+    other = keep(server, make_video(tmp_path / "other.mp4", seconds=4), lambda c: made_up(c, FakeAnalyzer(), FAINT))[0]
+    page = at("goer")
+    row = ".rv-shelf li:has-text('{}') .rv-entry"
+    held = Held(page, "decide")
+    press(page, "n", "c")
+    page.click(row.format("other.mp4"))
+    page.wait_for_timeout(300)
+    held.refuse_first()
+    page.wait_for_url(f"**clip={other}**")
+    page.wait_for_selector(".rv-ack:has-text('plaza.mp4: That was refused.')")
+    page.click(".rv-ack button:has-text('Open it')")
+    page.wait_for_selector(".rv-title:has-text('plaza.mp4')")
+    page.wait_result()
+    assert page.inner_text(".rv-ack") == ""
+    held = Held(page, "decide")
+    press(page, "n", "c")
+    held.refuse_first()
+    wait_ack(page, "That was refused.")
+    assert "plaza" not in page.inner_text(".rv-ack")  # it is on screen
+
+
 def test_a_key_before_the_decisions_are_read_is_not_swallowed(at, server):
     page = at("hasty")
     held = Held(page, "marks")

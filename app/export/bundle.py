@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from app.export.checks import ExportError, check_rows, check_text, check_zip
+from app.export.checks import ExportError, check_rows, check_text, check_zip, reopening
 from app.export.cue_files import edl_text, vtt_text
 from app.export.marks_file import csv_text, guarded_cell, json_text
 from app.export.reel import write_reel
@@ -64,7 +64,8 @@ def write_export(
         inside = Path(work)
         for kind in chosen:
             if kind == "reel":
-                yield from write_reel(shots_of(reviewed, choice), choice, inside / f"{stem}-reel.mp4")
+                shots, n_dismissed = shots_of(reviewed, choice), reviewed.n_dismissed
+                yield from write_reel(shots, choice, inside / f"{stem}-reel.mp4", n_dismissed=n_dismissed)
             else:
                 yield from _write(kind, reviewed, stem, inside)
         return (yield from packed(inside, stem, folder, zipped=zipped))
@@ -119,7 +120,8 @@ def _write_clips(reviewed: Reviewed, folder: Path) -> Generator[Progress]:
     """One mp4 for each mark that is not dismissed, and a table of how each was cut."""
     clip, marks = reviewed.analysis.clip, reviewed.kept
     if not marks:
-        raise ExportError("there is no segment to cut; lower the threshold, or leave the clips out")
+        step = reopening(reviewed.n_dismissed) or "there is no segment; lower the threshold"
+        raise ExportError(f"{step}, or leave the clips out")
     folder.mkdir()
     pieces = _pieces(reviewed, marks, _places(clip))
     names = [f"{n:03d}-{safe_stem(m.label)}-{m.start_s:.2f}s.mp4" for n, m in enumerate(marks, 1)]

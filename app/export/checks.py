@@ -19,6 +19,13 @@ class ExportError(CmhkfError):
     """An export that cannot be made: the message says what to choose instead."""
 
 
+def reopening(n_dismissed: int) -> str:
+    """What to do where there is nothing to show because every segment is dismissed; empty where none is."""
+    if not n_dismissed:
+        return ""
+    return "the one segment is dismissed; reopen it" if n_dismissed == 1 else "all segments are dismissed; reopen one"
+
+
 def check_text(kind: str, file: Path, reviewed: Reviewed) -> None:
     """Raise ExportError unless a written file holds every segment that belongs in it."""
     content = file.read_bytes()

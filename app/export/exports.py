@@ -53,15 +53,17 @@ class Exports:
         analysis = self._workspace.analysis(analysis_id)  # first, so that the view is cut from it and reads nothing
         view = self._reviews.view(analysis_id, cut, reviewer)
         truth = self._truths.kept(view.sha256)
+        marks = tuple(mark for mark in view.marks if with_dismissed or mark.state != "dismissed")
         return Reviewed(
             analysis_id,
             replace(analysis, clip=self._store.clip(view.sha256)),  # where the file lies now
-            tuple(mark for mark in view.marks if with_dismissed or mark.state != "dismissed"),
+            marks,
             cut.threshold,
             datetime.now(timezone.utc).isoformat(timespec="seconds"),
             tuple(agreements(view)),
             truth and tuple(truth.segments),
             self._looks_at(view),
+            len(view.marks) - len(marks),
         )
 
     def _looks_at(self, view: View) -> tuple[LookedAt, ...]:
@@ -96,33 +98,47 @@ class Exports:
         return self._submit(self._queue, partial(self._reel, choice, cut, reviewer, analysis_id), clips)
 
     def _reel(self, choice: ReelChoice, cut: Cut, reviewer: str, analysis_id: str, folder: Path) -> Writing:
-        shots, faults = list[Shot](), list[tuple[str, str]]()
+        shots, faults, n_dismissed = dict[int, list[Shot]](), list[tuple[str, str]](), 0
         stem = "library"
         if analysis_id:
             reviewed = self.reviewed(analysis_id, cut, reviewer)
-            shots, stem = shots_of(reviewed, choice), safe_stem(reviewed.analysis.clip.name)
-        for name, key, part in [] if analysis_id else self._parts(choice):
+            shots[0], stem = shots_of(reviewed, choice), safe_stem(reviewed.analysis.clip.name)
+            n_dismissed = reviewed.n_dismissed
+        for name, key, parts in [] if analysis_id else self._parts(choice):
             yield Progress("reading decisions", len(shots), 0)
             try:
                 if not key:
                     raise ExportError("it is not analysed; analyse it first")
-                shots += shots_of(self.reviewed(key, cut, reviewer), part)
+                reviewed = self.reviewed(key, cut, reviewer)
             except CmhkfError as error:
                 faults.append((name, str(error)))
+                continue
+            n_dismissed += reviewed.n_dismissed
+            for place, part in parts.items():
+                try:
+                    shots[place] = shots_of(reviewed, part)
+                except ExportError as error:
+                    faults.append((name, str(error)))
+        in_order = [shot for place in sorted(shots) for shot in shots[place]]
         with TemporaryDirectory() as work:
             inside = Path(work)
-            yield from write_reel(shots, choice, inside / f"{stem}-reel.mp4", faults=faults)
+            reel = inside / f"{stem}-reel.mp4"
+            yield from write_reel(in_order, choice, reel, faults=faults, n_dismissed=n_dismissed)
             return (yield from packed(inside, f"{stem}-reel", folder, zipped=True))
 
-    def _parts(self, choice: ReelChoice) -> Iterator[tuple[str, str, ReelChoice]]:
-        """Names of clips, ids of their newest analyses, and what is wanted of each: spans as given, else by name."""
+    def _parts(self, choice: ReelChoice) -> Iterator[tuple[str, str, dict[int, ReelChoice]]]:
+        """Names of clips, ids of their newest analyses, and what is wanted of each, by its place in the reel: spans as
+        they are given, else clips by their names."""
         entries = {entry.sha256: entry for entry in newest(self._workspace)}
-        for sha256, start_s, end_s in choice.spans:
-            name, key = self._store.clip(sha256).name, entries[sha256].analysis_id if sha256 in entries else ""
-            yield name, key or "", replace(choice, spans=((sha256, start_s, end_s),))
-        for entry in [] if choice.spans else sorted(entries.values(), key=lambda entry: entry.name):
+        spans: dict[str, dict[int, ReelChoice]] = {}
+        for place, span in enumerate(choice.spans):
+            spans.setdefault(span[0], {})[place] = replace(choice, spans=(span,))
+        for sha256, parts in spans.items():
+            key = entries[sha256].analysis_id if sha256 in entries else ""
+            yield self._store.clip(sha256).name, key or "", parts
+        for place, entry in enumerate([] if spans else sorted(entries.values(), key=lambda entry: entry.name)):
             if choice.which != "confirmed" or self._reviews.log.progress_of(entry.sha256):
-                yield entry.name, entry.analysis_id or "", choice
+                yield entry.name, entry.analysis_id or "", {place: choice}
 
     def file(self, analysis_id: str, form: str, cut: Cut, reviewer: str = "") -> Path:
         """Write one of FORMATS now; labels without an analysis are those of all clips.

@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from app.export.captions import Layout, layout_of, title_card
-from app.export.checks import ExportError, check_rows
+from app.export.checks import ExportError, check_rows, reopening
 from app.export.marks_file import guarded_cell
 from app.export.shots import TITLE_S, ReelChoice, Shot, Shown, limited
 from cmhkf.errors import MediaError
@@ -31,11 +31,17 @@ COLUMNS += ("model_label", "model_score", "model_id", "trained", "threshold", "s
 
 
 def write_reel(
-    shots: Iterable[Shot], choice: ReelChoice, file: Path, *, faults: Sequence[tuple[str, str]] = ()
+    shots: Iterable[Shot],
+    choice: ReelChoice,
+    file: Path,
+    *,
+    faults: Sequence[tuple[str, str]] = (),
+    n_dismissed: int = 0,
 ) -> Generator[Progress]:
     """Write the mp4 `file`, and beside it the table of the same name.
 
-    `faults` are clips that could not be looked into, and why: the table names them too.
+    `faults` are clips that could not be looked into, and why: the table names them too. `n_dismissed` segments are
+    not shown because they are dismissed.
 
     Closing the iterator stops the work; what is unfinished goes with the folder that it is in.
 
@@ -45,7 +51,7 @@ def write_reel(
     """
     kept, left_out = limited(shots, choice)
     if not kept:
-        raise ExportError(_nothing(choice) + "".join(f". {name}: {why}" for name, why in faults))
+        raise ExportError(_nothing(choice, n_dismissed) + "".join(f". {name}: {why}" for name, why in faults))
     try:
         from app.export.film import Film  # moviepy takes a moment to import, and looks for ffmpeg
     except RuntimeError as error:
@@ -64,10 +70,11 @@ def write_reel(
     _write_table(file.with_suffix(".csv"), [*shown, *(Shown(shot, remark=over) for shot in left_out)], faults)
 
 
-def _nothing(choice: ReelChoice) -> str:
+def _nothing(choice: ReelChoice, n_dismissed: int) -> str:
     if choice.which == "confirmed":
         return "no segment is confirmed, so there is no reel; confirm one, or choose other segments"
-    return "there is no segment to show, so there is no reel; lower the threshold, or choose the whole clip"
+    step = reopening(n_dismissed) or "there is no segment to show; lower the threshold"
+    return f"{step}, or make a reel of a whole clip"
 
 
 def _film(film: Film, shown: Sequence[Shown], choice: ReelChoice, layout: Layout, work: Path) -> Iterator[Progress]:

@@ -41,6 +41,7 @@ class Reviewed:
     agreement: tuple[str, ...] = ()  # for people: how other reviewers' decisions compare, a sentence each
     truth: tuple[Truth, ...] | None = None  # where the clip is anomalous by an annotation file, if there is one
     looks: tuple[LookedAt, ...] = ()  # the reviewer's blind looks at what was not flagged in this clip, or in all
+    n_left_out: int = 0  # dismissed marks that `marks` is to lack
 
     @property
     def rate(self) -> Fraction | None:
@@ -71,6 +72,11 @@ class Reviewed:
     def kept(self) -> list[Mark]:
         """The marks that are not dismissed."""
         return [mark for mark in self.marks if mark.state != "dismissed"]
+
+    @property
+    def n_dismissed(self) -> int:
+        """How many marks are, whether or not `marks` holds them."""
+        return self.n_left_out + len(self.marks) - len(self.kept)
 
     @property
     def trust(self) -> str:

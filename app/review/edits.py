@@ -12,24 +12,25 @@ from app.review.rules import NOTE_LENGTH, checked_label, checked_note
 
 def decide(mark: Mark, state: State) -> Patch:
     """Confirm, dismiss or reopen it."""
-    return {mark.id: replace(mark, state=state)}
+    return _changed(mark, replace(mark, state=state))
 
 
 def relabel(mark: Mark, label: str, classes: Sequence[str]) -> Patch:
-    """Call it by another class of the model; the model's own word stays beside it. Normal dismisses it."""
+    """Call it by a class of the model; the model's own word stays beside it, and may be the same, which a person then
+    stands for. Normal dismisses it."""
     if checked_label(label, classes) == NORMAL:
-        return decide(mark, "dismissed")
+        return {mark.id: replace(mark, state="dismissed")}
     return {mark.id: replace(mark, label=label)}
 
 
 def annotate(mark: Mark, note: str) -> Patch:
     """Write a note to it, in place of the one it had."""
-    return {mark.id: replace(mark, note=checked_note(note))}
+    return _changed(mark, replace(mark, note=checked_note(note)))
 
 
 def move_edges(mark: Mark, start_s: float, end_s: float, *, duration_s: float) -> Patch:
     """Move its start and end."""
-    return {mark.id: _between(mark, start_s, end_s, duration_s)}
+    return _changed(mark, _between(mark, start_s, end_s, duration_s))
 
 
 def split(mark: Mark, at_s: float, *, new_id: str) -> Patch:
@@ -74,6 +75,11 @@ def remove(mark: Mark) -> Patch:
     if not mark.by_hand:
         raise ReviewError(f"the model flagged the segment at {mark.start_s:.3f} s; dismiss it instead of removing it")
     return {mark.id: None}
+
+
+def _changed(mark: Mark, made: Mark) -> Patch:
+    """Nothing where it is as it was: a segment that nobody has decided stays the model's."""
+    return {} if made == mark else {mark.id: made}
 
 
 def _between(mark: Mark, start_s: float, end_s: float, duration_s: float) -> Mark:

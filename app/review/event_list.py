@@ -59,7 +59,7 @@ class Event:
     clip: str
     name: str
     camera: str
-    at: str  # when it began: ISO 8601 without a zone
+    at: str  # when it began: ISO 8601 without a zone; to the minute or the day where the file's name tells no more
     recorded: bool  # by the camera's clock, as the file's name tells; else counted from when the clip came in
     near_miss: bool
     state: str
@@ -210,7 +210,8 @@ class EventList:
 
 def _event(row: EventRow, others: tuple[str, ...]) -> Event:
     around = Around.event(row.start_s, row.end_s)
-    at = datetime.fromtimestamp(row.begun, timezone.utc).replace(tzinfo=None)
+    at, told = datetime.fromtimestamp(row.begun, timezone.utc).replace(tzinfo=None), named(row.name)
+    timespec = told.timespec if told.begun else "seconds"
     return Event(
         key=f"{row.analysis_id}/{row.mark}",
         analysis_id=row.analysis_id,
@@ -218,8 +219,8 @@ def _event(row: EventRow, others: tuple[str, ...]) -> Event:
         clip=row.clip_sha256,
         name=row.name,
         camera=row.camera,
-        at=at.isoformat(timespec="seconds"),
-        recorded=named(row.name).begun is not None,
+        at=at.isoformat(timespec=timespec) if timespec else at.date().isoformat(),
+        recorded=told.begun is not None,
         near_miss=row.near_miss,
         state=row.state,
         label=row.label,

@@ -5,9 +5,9 @@ import { makeTruth } from './explain/truth.js';
 import { makeWhy } from './explain/why.js';
 import { makeExport } from './export/export.js';
 import { makeEvents } from './events/events.js';
-import { nameOf, watchKeys } from './events/keys.js';
+import { bindAround } from './events/keys.js';
 import { makeLeft } from './events/left.js';
-import { find } from './lib/dom.js';
+import { find, reloadFrames } from './lib/dom.js';
 import { fault, watchFaults, wordsOf } from './lib/faults.js';
 import { connect } from './lib/host.js';
 import * as notice from './lib/notice.js';
@@ -36,6 +36,7 @@ import { makeMinimap } from './timeline/minimap.js';
 import { makeTimeline } from './timeline/timeline.js';
 
 function build() {
+  const root = find('.rv');
   const video = find('.rv-video');
   const transport = makeTransport(video);
   const bar = makeBar(video, transport);
@@ -49,7 +50,7 @@ function build() {
     onEdge: (side, time) => review.moveEdge(side, time),
     isShown: (segment) => review.isShown(segment),
   });
-  const review = makeReview({ video, transport, footage });
+  const review = makeReview({ video, transport, footage, onOpen: (which) => openClip(which) });
   bindTabs();
   makeTrust({ onAnalyse: () => clipView.analyse(), onQuality: makeQuality() });
   makeMinimap(timeline.axis);
@@ -80,15 +81,14 @@ function build() {
   const left = makeLeft({ reviewer, onGo: events.left, onOpen: openClip, offers: () => Boolean(state.clip) });
   const libraryCut = makeLibraryCut({ reviewer, onChoices: events.showChoices });
   useReviewer(reviewer);
-  watchKeys((event) => {
-    const name = nameOf(event);
-    const isBack =
-      name === 'Escape' && cameFrom === 'events' && state.clip && !find('.rv').classList.contains('rv-drawer');
-    if (isBack) clipView.showEvents();
-    else if (name === 'w' && state.clip) review.watched();
-    else if (name === 'Shift n' || name === 'Shift p') left.next(name === 'Shift p');
-    else return false;
-    return true;
+  bindAround({
+    back: {
+      act: () => clipView.showEvents(),
+      isFor: () => cameFrom === 'events' && state.clip && !root.classList.contains('rv-drawer'),
+    },
+    watched: { act: review.watched, isFor: () => state.clip },
+    nextClip: { act: () => left.next(false) },
+    previousClip: { act: () => left.next(true) },
   });
   const take = makeTake({ clipView, openLibrary: library.open });
   makeQueue({ onCancel: take.cancel });
@@ -121,6 +121,7 @@ function build() {
   // The server is there again: what was broken off is requested anew.
   async function comeBack() {
     notice.clear('connection');
+    reloadFrames();
     if (find('.rv').dataset.view === 'loading') return begin();
     await refresh();
     if (state.clip && clipView.isBroken()) await clipView.reopen();

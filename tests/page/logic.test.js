@@ -3,13 +3,14 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { mapKinds, mapRuns, pointWords } from '../../app/static/explain/map_marks.js';
-import { clock, level, plural } from '../../app/static/lib/format.js';
+import { clock, level, moment, plural } from '../../app/static/lib/format.js';
+import { boundBy, DIGITS, digitActions, nameOf } from '../../app/static/lib/keys.js';
 import { unseenFacts, unseenReasons } from '../../app/static/lib/unseen.js';
 import { listedClips, NO_WISH, stateOf } from '../../app/static/library/sort.js';
 import { decades, flaggedWithin, histogram, sideBySide } from '../../app/static/quality/rows.js';
 import { runsOf } from '../../app/static/review/class_runs.js';
 import { cutHere, reviewHere, markName } from '../../app/static/review/cut.js';
-import { fitsFilter, inside, sortedSegments } from '../../app/static/review/segment_order.js';
+import { fitsFilter, inside, sortedSegments, strongestOf } from '../../app/static/review/segment_order.js';
 import { listen, reset, select, setCut, state, tell, USUAL_CUT } from '../../app/static/state.js';
 import { heatAlpha, layLanes, saliencyTop, similarityScale, timeTicks } from '../../app/static/timeline/lanes.js';
 import { readCurves } from '../../app/static/timeline/curves.js';
@@ -110,6 +111,9 @@ test('decided marks leave of the segments what Python leaves', () => {
 
 test('times are written as the report writes them', () => {
   for (const [seconds, digits, words] of tables.clock) assert.equal(clock(seconds, digits), words);
+  const day = moment('2026-11-29');
+  assert.match(day, /^(29 \w+|\w+ 29)$/);
+  assert.deepEqual([moment('2026-11-29T03:14'), moment('2026-11-29T03:14:07')], [day + ', 03:14', day + ', 03:14:07']);
   assert.equal(level(0.4), '0.40');
   assert.equal(level(0.035), '0.035');
   assert.equal(plural(1, 'clip') + ', ' + plural(2, 'clip'), '1 clip, 2 clips');
@@ -139,6 +143,18 @@ test('the table is filtered and sorted', () => {
   assert.deepEqual([fitting('', ''), fitting('fighting', ''), fitting('fighting', 'open')], [3, 2, 1]);
   assert.equal(fitting('abuse', ''), 1, 'a class that it has for a while');
   assert.deepEqual([4.9, 5, 5.99, 6].map((time) => inside(list[0], time)), [false, true, true, false]); // prettier-ignore
+});
+
+test('the strongest segment is one that was not dismissed', () => {
+  const segment = (score, decided, peak_s = 1) => ({ score, state: decided, peak_s, start_s: 0, end_s: 2 });
+  const list = [
+    segment(0.9, 'dismissed'),
+    segment(0.6, 'open'),
+    segment(0.8, 'confirmed'),
+    segment(null, 'open', null),
+  ];
+  assert.equal(strongestOf(list).score, 0.8);
+  assert.equal(strongestOf([list[0], list[3]]), undefined);
 });
 
 test('the library is filtered and sorted', () => {
@@ -194,6 +210,18 @@ test('lanes lie below each other, and ticks are round', () => {
   );
   assert.equal(layLanes(curves, { ...low, folded: new Set(['heard']) }).lanes.heard.folded, false); // opened by hand
   assert.deepEqual(timeTicks([0, 10], 500).map((tick) => tick.text), ['00:00', '00:02', '00:04', '00:06', '00:08', '00:10']); // prettier-ignore
+});
+
+test('one table names keys and binds them, with digits and whatever is held', () => {
+  const pressed = (key, held = {}) => nameOf({ key, getModifierState: () => Boolean(held.altGraph), ...held });
+  assert.deepEqual(
+    [pressed('C'), pressed('Z', { shiftKey: true, metaKey: true }), pressed('[', { ctrlKey: true, altGraph: true })],
+    ['c', 'Control Shift z', '['],
+  );
+  const bound = boundBy([['C', 'Confirm', { c: 'confirm' }], ['0 – 9', 'Class', DIGITS]]); // prettier-ignore
+  const called = [];
+  digitActions((n) => called.push(n))[bound['7']]();
+  assert.deepEqual([bound.c, called], ['confirm', [7]]);
 });
 
 test('the bus knows its events, and one listener takes no other with it', () => {

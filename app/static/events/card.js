@@ -1,18 +1,11 @@
 // An event as a card: its frame, its small curve, and what is known of it.
 import { make, svg } from '../lib/dom.js';
-import { clock } from '../lib/format.js';
+import { clock, moment } from '../lib/format.js';
 import { address } from '../lib/host.js';
 import { STATES } from '../review/segment_order.js';
 import { state } from '../state.js';
 
 const FRAME_MS = 220;
-
-// "29 Nov, 03:14:07": by the camera's clock where the name of the file tells it.
-function when({ at, recorded }) {
-  const date = new Date(at);
-  const day = date.toLocaleDateString([], { day: 'numeric', month: 'short' });
-  return recorded ? day + ', ' + date.toLocaleTimeString([], { hour12: false }) : 'came in ' + day;
-}
 
 function smallCurve(event) {
   const values = event.curve.match(/../g).map((byte) => parseInt(byte, 16) / 255); // NaN after the clip's end
@@ -75,19 +68,16 @@ export function makeCard() {
     head.append(mark, make('span', 'rv-ev-label', label), make('span', 'rv-ev-score', score));
     if (event.near_miss) head.insertBefore(make('span', 'rv-ev-near', 'near miss'), head.lastChild);
     const about = make('span', 'rv-ev-about', event.camera || event.name);
-    const moment = make(
-      'span',
-      'rv-ev-time',
-      clock(event.start_s, 0) + ' – ' + clock(event.end_s, 0) + ' · ' + when(event),
-    );
+    const begun = event.recorded ? moment(event.at) : 'came in ' + moment(event.at.slice(0, 10));
+    const time = make('span', 'rv-ev-time', clock(event.start_s, 0) + ' – ' + clock(event.end_s, 0) + ' · ' + begun);
     const overTime = event.classes.length > 0 && 'over time: ' + event.classes.join(' → ');
     const extra = [overTime, event.note && '✎ ' + event.note, ...event.others].filter(Boolean).join(' · ');
     const more = make('span', 'rv-ev-more', extra);
     const text = make('span', 'rv-ev-text');
-    text.append(head, smallCurve(event), about, moment, more);
+    text.append(head, smallCurve(event), about, time, more);
     const box = make('span', 'rv-ev-box');
     box.ariaHidden = 'true';
-    card.replaceChildren(screen, text, box);
+    card.replaceChildren(screen, text, box, ...(pending ? [make('span', 'rv-ev-saving', 'saving…')] : []));
     card.title = [event.name, event.model_label && 'Model: ' + event.model_label, extra].filter(Boolean).join('\n');
   }
 

@@ -14,6 +14,11 @@ export function makeChosen({ pages, onChange }) {
   }
   return {
     has,
+    // Answers as `has` does now, whatever is selected later.
+    now() {
+      const [kept, others] = [keys, all];
+      return (key) => kept.has(key) !== others;
+    },
     size,
     clear,
     toggle(key, index) {

@@ -5,7 +5,7 @@ import { plural } from '../lib/format.js';
 import * as notice from '../lib/notice.js';
 import { refreshSoon } from '../library/status.js';
 import { hasUnsent, isUnsent, send } from '../review/sending.js';
-import { tell } from '../state.js';
+import { listen, state, tell } from '../state.js';
 import { countLeft } from './left.js';
 
 const DONE = { confirm: 'Confirmed', dismiss: 'Dismissed', reopen: 'Reopened', relabel: 'Called', note: 'Noted on', remove: 'Removed' }; // prettier-ignore
@@ -13,7 +13,7 @@ const NOT_HERE = 'No event is here to decide on; if one is on its way, press aga
 
 export function makeDecide({ reviewer, decider, pages, grid, chosen, onFind }) {
   const movesOn = find('.rv-moveon input');
-  const refused = new Map(); // an event's key: what is said of it, until somebody goes there
+  const refused = new Map(); // an event's key: what is said of it, until somebody goes there or decides it anew
   let classes = []; // of the newest model, normal first
   let stepping = null; // an undo or redo on its way, which says what card is current after it
   let ended = false; // the last card was decided
@@ -34,9 +34,11 @@ export function makeDecide({ reviewer, decider, pages, grid, chosen, onFind }) {
     notice.show('events', [words, lost].filter(Boolean).join(' · '), { bad: true, act: ['Go to it', goThere] });
   }
 
-  function refuse(event, why) {
-    if (event && event.key !== grid.event()?.key) refused.set(event.key, nameOf(event) + ': ' + why);
-    say(refused.size ? '' : why, true);
+  // `what` names it where it is not one event that is refused.
+  function refuse(event, what, why) {
+    const isHere = state.view === 'events' && (!event || event.key === grid.event()?.key);
+    if (event && !isHere) refused.set(event.key, nameOf(event) + ': ' + why);
+    say(refused.size ? '' : isHere ? why : what + ' not saved: ' + why, true);
     refreshShown();
   }
 
@@ -57,16 +59,17 @@ export function makeDecide({ reviewer, decider, pages, grid, chosen, onFind }) {
     const event = chosen.size() ? null : grid.event();
     if (!event && !chosen.size()) return say(NOT_HERE, true);
     const which = event ? { events: [event.key] } : chosen.named();
-    const who = decider();
+    const [what, who] = [action + ' of ' + plural(event ? 1 : chosen.size(), 'event'), decider()];
     ended = false;
     for (const key of which.events ?? []) refused.delete(key);
+    const decides = event ? (key) => key === event.key : chosen.now();
     chosen.clear();
-    send('decide_events', async () => ({ ...which, reviewer: await who, action, ...more }), { key: event?.key }).then(
+    send('decide_events', async () => ({ ...which, reviewer: await who, action, ...more }), { decides }).then(
       (answer) => {
-        if (event && !answer.n) refuse(event, answer.reason);
+        if (event && !answer.n) refuse(event, what, answer.reason);
         else took(answer, words + ' ' + (event ? nameOf(event) : plural(answer.n, 'event')));
       },
-      (error) => refuse(event, wordsOf(error)),
+      (error) => refuse(event, what, wordsOf(error)),
     );
     if (event && ['confirm', 'dismiss'].includes(action) && movesOn.checked)
       moveOn().catch((error) => notice.fail('events', error));
@@ -113,15 +116,27 @@ export function makeDecide({ reviewer, decider, pages, grid, chosen, onFind }) {
       if (place >= 0) return grid.go(place);
     });
     stepping = done
-      .catch((error) => notice.show('events', wordsOf(error), { bad: true }))
+      .catch((error) => refuse(null, name, wordsOf(error)))
       .then(() => {
         stepping = null;
       });
   }
 
+  listen({
+    decided: ({ changed }) => changed.forEach((segment) => refused.delete(state.analysis + '/' + segment)),
+    reviewer() {
+      refused.clear(); // another person's
+      notice.clear('events');
+    },
+  });
+
   return {
     label,
     byNumber,
+    // That card is current.
+    reached: (key) => refused.delete(key),
+    // The list is on screen again.
+    remind: () => state.view === 'events' && refused.size && say(''),
     offer: (names) => {
       classes = names;
     },

@@ -4,6 +4,7 @@ import { passBy, wordsOf } from '../lib/faults.js';
 import { plural } from '../lib/format.js';
 import { element } from '../lib/host.js';
 import { pause } from '../lib/jobs.js';
+import { digitActions } from '../lib/keys.js';
 import * as notice from '../lib/notice.js';
 import { keepAddress } from '../lib/router.js';
 import { request } from '../lib/server.js';
@@ -34,10 +35,11 @@ export function makeEvents({ reviewer, decider, onOpen, onClip, onReel }) {
     isPending: isUnsent,
     onCurrent(event) {
       wanted = event?.key ?? '';
+      decide.reached(wanted);
       keepAddress();
     },
   });
-  const onFind = (key) => open((wanted = key), true);
+  const onFind = (key) => (wanted = key) && (isShown() ? open(key, true) : onOpen(null));
   const decide = makeDecide({ reviewer, decider, pages, grid, chosen, onFind });
   const bar = makeBar({
     decide,
@@ -113,7 +115,7 @@ export function makeEvents({ reviewer, decider, onOpen, onClip, onReel }) {
     decide,
     openClip,
     isShown,
-    actions: { note: bar.writeNote, label: decide.byNumber },
+    actions: { note: bar.writeNote, ...digitActions(decide.byNumber) },
   });
 
   const tabs = [...element.querySelectorAll('.rv-views button')];
@@ -146,12 +148,13 @@ export function makeEvents({ reviewer, decider, onOpen, onClip, onReel }) {
     async show() {
       for (const tab of tabs) tab.ariaPressed = String((tab.dataset.go === 'events') === isShown());
       if (!isShown()) return notice.clear('events');
-      if (outdated || !pages.total()) await open(wanted, Boolean(pages.asOf()) && !fresh);
+      if (outdated || grid.event()?.key !== wanted) await open(wanted, Boolean(pages.asOf()) && !fresh);
       else {
         grid.show();
         await grid.go(grid.current());
       }
       fresh = false;
+      decide.remind();
     },
     // For the counter: what is left, first of all.
     left() {

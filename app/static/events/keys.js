@@ -2,36 +2,31 @@
 // clip, which know nothing of them.
 import { find, make } from '../lib/dom.js';
 import { element } from '../lib/host.js';
+import { boundBy, DIGITS, nameOf, writeHelp } from '../lib/keys.js';
 
-const KEYS = {
-  ArrowLeft: 'left', ArrowRight: 'right', ArrowUp: 'up', ArrowDown: 'down', PageUp: 'pageUp', PageDown: 'pageDown',
-  Home: 'first', End: 'last', 'Shift ArrowLeft': 'reachLeft', 'Shift ArrowRight': 'reachRight',
-  'Shift ArrowUp': 'reachUp', 'Shift ArrowDown': 'reachDown', ' ': 'choose', 'Control a': 'all', Escape: 'none',
-  Enter: 'open', c: 'confirm', x: 'dismiss', o: 'reopen', Delete: 'remove', u: 'undo', 'Control z': 'undo',
-  'Shift u': 'redo', 'Control Shift z': 'redo', 'Control y': 'redo', m: 'note',
-}; // prettier-ignore
-const HELP = [
-  ['Arrows', 'Walk the events'],
-  ['C, X, O', 'Confirm, dismiss, reopen: the card, or all that are selected'],
-  ['0 – 9, M', 'Class by its number, note'],
-  ['Shift arrows, Space, Ctrl A', 'Select up to here, this one, all'],
-  ['U, Shift U', 'Undo, redo what was done last in the library'],
-  ['Enter, Esc', 'Open the clip there, and come back to the card'],
-  ['Shift N, Shift P', 'Next, previous clip with something left'],
-  ['W', 'In a clip without segments: watched, nothing here'],
-];
+const TABLE = [
+  ['Arrows', 'Walk the events', { ArrowLeft: 'left', ArrowRight: 'right', ArrowUp: 'up', ArrowDown: 'down' }],
+  ['PgUp, PgDn, Home, End', 'Walk them faster', { PageUp: 'pageUp', PageDown: 'pageDown', Home: 'first', End: 'last' }],
+  ['C, X, O', 'Confirm, dismiss, reopen: the card, or all that are selected', { c: 'confirm', x: 'dismiss', o: 'reopen' }],
+  ['0 – 9, M', 'Class by its number, note', { ...DIGITS, m: 'note' }],
+  ['Delete', 'Remove one that was added by hand', { Delete: 'remove' }],
+  ['Shift arrows', 'Select up to here', { 'Shift ArrowLeft': 'reachLeft', 'Shift ArrowRight': 'reachRight', 'Shift ArrowUp': 'reachUp', 'Shift ArrowDown': 'reachDown' }],
+  ['Space, Ctrl A, Esc', 'Select this one, all, none', { ' ': 'choose', 'Control a': 'all', Escape: 'none' }],
+  ['U, Shift U', 'Undo, redo what was done last in the library', { u: 'undo', 'Control z': 'undo', 'Shift u': 'redo', 'Control Shift z': 'redo', 'Control y': 'redo' }],
+  ['Enter', 'Open the clip there', { Enter: 'open' }],
+]; // prettier-ignore
+// Where a clip is on screen, or, the next two, anything.
+const AROUND = [
+  ['Esc', 'From a clip that was opened from a card, back to it', { Escape: 'back' }],
+  ['Shift N, Shift P', 'Next, previous clip with something left', { 'Shift n': 'nextClip', 'Shift p': 'previousClip' }],
+  ['W', 'In a clip without segments: watched, nothing here', { w: 'watched' }],
+]; // prettier-ignore
 const HOLDS = ['left', 'right', 'up', 'down', 'pageUp', 'pageDown']; // a key held down does these again and again
-
-export function nameOf(event) {
-  const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
-  const control = (event.ctrlKey || event.metaKey) && !event.getModifierState('AltGraph') ? 'Control ' : '';
-  return control + (event.shiftKey ? 'Shift ' : '') + key;
-}
 
 const isTyping = ({ target }) => Boolean(target.closest?.('input, textarea, select, [contenteditable]'));
 
 /** Called before any other part of the page hears of a key. `take` answers whether it was one of its own. */
-export function watchKeys(take) {
+function watchKeys(take) {
   const mine = element;
   function onKey(event) {
     if (!mine.isConnected) return window.removeEventListener('keydown', onKey, true);
@@ -43,25 +38,28 @@ export function watchKeys(take) {
 }
 
 export function bindKeys({ isShown, actions }) {
+  const bound = boundBy(TABLE);
   watchKeys((event) => {
     if (!isShown()) return false;
-    const name = nameOf(event);
-    if (/^[0-9]$/.test(name)) {
-      if (!event.repeat) actions.label(Number(name));
-      return true;
-    }
-    const action = KEYS[name];
+    const action = bound[nameOf(event)];
     // A button that was reached by keyboard keeps Space and Enter.
     if (!action || (['choose', 'open'].includes(action) && event.target.matches('button, a, summary'))) return false;
     if (!event.repeat || HOLDS.includes(action)) actions[action]();
     return true;
   });
   const list = make('dl');
-  for (const [keys, text] of HELP) {
-    const row = make('div');
-    row.append(make('dt', '', keys), make('dd', '', text));
-    list.append(row);
-  }
+  writeHelp(list, [...TABLE, ...AROUND]);
   const dialog = find('.rv-keys');
   dialog.querySelector('dl').after(make('h3', '', 'All clips'), list);
+}
+
+/** What each key does, and whether it is for that now. */
+export function bindAround(actions) {
+  const bound = boundBy(AROUND);
+  watchKeys((event) => {
+    const { act, isFor = () => true } = actions[bound[nameOf(event)]] ?? {};
+    if (!act || !isFor()) return false;
+    act();
+    return true;
+  });
 }

@@ -44,6 +44,12 @@ export function thumbnail(url, time_s) {
   return video;
 }
 
+// Frames that did not come while the server was away are requested anew.
+export function reloadFrames() {
+  for (const frame of element.querySelectorAll('img, video[aria-hidden]'))
+    if (frame.error || (frame.complete && !frame.naturalWidth)) frame.setAttribute('src', frame.getAttribute('src'));
+}
+
 // The children of a box, in order. Those that stay are not touched: taking them out and in would lay them out anew.
 export function lay(box, wanted) {
   const stays = new Set(wanted);

@@ -15,6 +15,13 @@ export function clock(seconds, digits = 2) {
   return hours + two(Math.floor(whole / 60) % 60) + ':' + two(whole % 60) + rest;
 }
 
+/** "29 Nov, 03:14:07", or as much as is told. @param {string} iso without a zone */
+export function moment(iso) {
+  const [day, time] = iso.split('T');
+  const shown = new Date(day + 'T00:00').toLocaleDateString([], { day: 'numeric', month: 'short' });
+  return time ? shown + ', ' + time : shown;
+}
+
 /** @param {number} from_s @param {number} to_s */
 export const clockSpan = (from_s, to_s) => clock(from_s, 1) + ' – ' + clock(to_s, 1);
 

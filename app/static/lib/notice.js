@@ -1,7 +1,8 @@
 // The one line that says what came of the last thing done, on either view. A message belongs to something, and goes when
-// that is over: 'decision' to a clip and who reviews it, 'walk' to the selected segment, 'home' to the first page,
-// 'events' to their list, 'upload' to files on their way, 'offer' to one that came and can be opened, 'connection' to a
-// server that does not answer, 'page' to nothing but the next message.
+// that is over: 'decision' to a clip and who reviews it, 'refused' to the clip of a command, 'elsewhere' to what is on
+// screen while it tells of another clip, 'walk' to the selected segment, 'home' to the first page, 'events' to their list,
+// 'upload' to files on their way, 'offer' to one that came and can be opened, 'connection' to a server that does not
+// answer, 'page' to nothing but the next message.
 import { button, find } from './dom.js';
 import { wordsOf } from './faults.js';
 

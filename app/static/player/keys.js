@@ -1,10 +1,9 @@
-// One table binds the keys and writes the help and the hints on the buttons.
-import { find, make } from '../lib/dom.js';
+// The keys of a clip: their table binds them, and writes the help and the hints on the buttons.
+import { find } from '../lib/dom.js';
 import { element } from '../lib/host.js';
+import { boundBy, DIGITS, nameOf, writeHelp } from '../lib/keys.js';
 
-const DIGITS = Object.fromEntries(Array.from({ length: 10 }, (_, i) => [String(i), 'label' + i]));
-
-// What the help says, what it is bound to, and whether it takes a decision.
+// The last of a row: whether it takes a decision.
 const TABLE = [
   ['Space, K', 'Play, or pause and be back at the chosen speed', { ' ': 'toggle', k: 'toggle' }],
   ['J, L', 'Play backwards, forwards; again for faster', { j: 'rewind', l: 'faster' }],
@@ -42,15 +41,10 @@ const TABLE = [
 ];
 
 export function makeKeys(actions, onDecision) {
-  const bound = Object.assign({}, ...TABLE.map((row) => row[2]));
+  const bound = boundBy(TABLE);
   const decides = new Set(TABLE.filter((row) => row[3]).flatMap((row) => Object.values(row[2])));
   const dialog = find('.rv-keys');
-  const list = dialog.querySelector('dl');
-  for (const [label, text] of TABLE) {
-    const row = make('div');
-    row.append(make('dt', '', label), make('dd', '', text));
-    list.append(row);
-  }
+  writeHelp(dialog.querySelector('dl'), TABLE);
   dialog.querySelector('button').addEventListener('click', () => dialog.close());
 
   for (const control of element.querySelectorAll('[data-do]')) {
@@ -61,13 +55,8 @@ export function makeKeys(actions, onDecision) {
       : text;
   }
 
-  function actionOf(event) {
-    const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
-    const control = chord(event) ? 'Control ' : '';
-    return (event.shiftKey && bound[control + 'Shift ' + key]) || bound[control + key];
-  }
-  // AltGr writes brackets on many keyboards, and looks like Ctrl and Alt.
-  const chord = (event) => (event.ctrlKey || event.metaKey) && !event.getModifierState('AltGraph');
+  // Shift may be what a sign such as ? takes on this keyboard.
+  const actionOf = (event) => bound[nameOf(event)] ?? bound[nameOf(event, false)];
 
   function busy(event) {
     const target = event.target;

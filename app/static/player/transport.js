@@ -58,7 +58,7 @@ export function makeTransport(video) {
       // Paused before it began, or begun by itself on a page that nobody has touched yet.
       if (['AbortError', 'NotAllowedError'].includes(error.name)) return;
       console.warn(error);
-      notice.show('page', 'This browser cannot play this clip.', { bad: true });
+      notice.show('decision', 'This browser cannot play this clip.', { bad: true });
     });
   }
   video.addEventListener('pause', () => {

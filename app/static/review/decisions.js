@@ -10,19 +10,24 @@ import * as notice from '../lib/notice.js';
 import { listen, state } from '../state.js';
 import { makeAddByHand } from './add_by_hand.js';
 import { makeChange } from './change.js';
+import { makeNaming } from './naming.js';
+import { clipHere, makeRefused } from './refused.js';
 import { makeTurns } from './turns.js';
 
-export function makeDecisions({ question, segments, now, reviewer, onReview, onReload, onGo, onAdded }) {
+const EXACT_S = 0.0005; // times are kept to the millisecond
+
+export function makeDecisions({ question, segments, now, reviewer, onReview, onReload, onGo, onAdded, onOpen }) {
   const moveOn = find('.rv-moveon input');
   let review = null; // the newest answer
+  const refuse = makeRefused({ onOpen });
   const turns = makeTurns((error, dropped) => {
     const rest = dropped ? ' ' + plural(dropped, 'command') + ' behind it not carried out: look, and press again.' : '';
-    notice.show('page', wordsOf(error) + rest, { bad: true });
+    refuse(clipHere(), wordsOf(error) + rest); // no clip is left before its turns are over
     onReload();
   });
   const inOrder = turns.add;
   const acknowledge = (text) => notice.show('decision', text);
-  const { change, unnamed } = makeChange({ review: () => review, question, reviewer, onReview });
+  const { change, unnamed } = makeChange({ review: () => review, question, reviewer, onReview, refuse });
 
   const changed = (answer) => answer.changed.map(segments.byId).filter(Boolean);
   const place = (id) => {
@@ -54,24 +59,14 @@ export function makeDecisions({ question, segments, now, reviewer, onReview, onR
   }
 
   function edge(side, time = now()) {
-    decide('edges', 'Moved the ' + side + ' of', ({ start_s, end_s }) => ({
-      start_s: side === 'start' ? time : start_s,
-      end_s: side === 'end' ? time : end_s,
-    }));
+    const name = side + '_s';
+    decide('edges', 'Moved the ' + side + ' of', ({ start_s, end_s, [name]: before }) => {
+      if (Math.abs(time - before) < EXACT_S) return acknowledge('The ' + side + ' of this segment is here already.');
+      return { start_s, end_s, [name]: time };
+    });
   }
 
-  function label(name) {
-    if (name === classes()[0]) decide('dismiss', 'Normal, so dismissed:', undefined, goOn);
-    else decide('relabel', 'Called ' + name + ':', () => ({ label: name }));
-  }
-
-  function byNumber(i) {
-    const name = classes()[i];
-    if (name) label(name);
-    else acknowledge('There is no class ' + i + '; the last is ' + (classes().length - 1) + '.');
-  }
-  const classes = () => [...find('.rv-label').options].map((option) => option.value).filter(Boolean);
-
+  const { label, digits } = makeNaming({ decide, goOn, acknowledge });
   const adding = makeAddByHand({
     now,
     onBegin: (time) =>
@@ -116,7 +111,6 @@ export function makeDecisions({ question, segments, now, reviewer, onReview, onR
     },
   });
 
-  const digits = Object.fromEntries(Array.from({ length: 10 }, (_, i) => ['label' + i, () => byNumber(i)]));
   return {
     inOrder,
     change,

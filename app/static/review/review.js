@@ -13,14 +13,14 @@ import { bindCutForm } from './cut_form.js';
 import { makeDecideBar } from './decide_bar.js';
 import { makeDecisions } from './decisions.js';
 import { makeReviewer } from './reviewer.js';
+import { strongestOf } from './segment_order.js';
 import { makeSegments } from './segments.js';
 import { makeSelection } from './selection.js';
 import { bindWatched } from './watched.js';
 import { whenFinal } from './when_final.js';
 
-const strongestOf = (marks) => marks.filter((s) => s.peak_s !== null).sort((a, b) => b.score - a.score)[0];
-
-export function makeReview({ video, transport, footage }) {
+// `onOpen` leads to a clip.
+export function makeReview({ video, transport, footage, onOpen }) {
   const { choose, hold, go, walk, seek } = makeSelection({
     segments: () => segments,
     transport,
@@ -29,7 +29,7 @@ export function makeReview({ video, transport, footage }) {
   bindCutForm();
   const segments = makeSegments({ onGo: go, onSeek: seek, onFilter: refilter });
   const reviewer = makeReviewer({ onChange: changeReviewer });
-  const decisions = makeDecisions({ segments, question, now: transport.now, reviewer, onReview: decided, onReload: cutSoon, onGo: go, onAdded: choose }); // prettier-ignore
+  const decisions = makeDecisions({ segments, question, now: transport.now, reviewer, onReview: decided, onReload: cutSoon, onGo: go, onAdded: choose, onOpen }); // prettier-ignore
   const decideBar = makeDecideBar({ video, decisions, transport });
   let wanted = null; // the segment that an address names
   let resuming = false;

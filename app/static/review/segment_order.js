@@ -29,6 +29,14 @@ export function sortedSegments(segments, order, turned) {
 /** Its class, and those that it has over time. @param {Segment} segment */
 export const classesOf = ({ label, class_runs }) => [label, ...class_runs.map((run) => run.label)];
 
+/** What to look at first; undefined where all were dismissed. @param {Segment[]} segments */
+export const strongestOf = (segments) =>
+  sortedSegments(
+    segments.filter((s) => s.peak_s !== null && s.state !== 'dismissed'),
+    'peak',
+    false,
+  ).at(0);
+
 /** '' stands for any. @param {Segment} segment @param {{ label: string, state: string }} wanted */
 export const fitsFilter = (segment, wanted) =>
   (!wanted.label || classesOf(segment).includes(wanted.label)) && (!wanted.state || segment.state === wanted.state);

@@ -82,19 +82,21 @@ export function makeSegments({ onGo, onSeek, onFilter }) {
     return said + (misses.length ? ', or look at the near misses.' : '.');
   }
 
+  const isWalked = (m) => m.state !== 'dismissed' || filter.wants('dismissed');
+
   // The next one down or up the list; in order of time, from where playback is.
   function neighbour(time, direction) {
     const list = direction > 0 ? listed(marks) : listed(marks).reverse();
     const top = filter.inTime() || (sortedAnew && direction > 0);
     const from = top ? 0 : list.findIndex((m) => m.id === state.segment?.id) + 1;
     const beyond = (m) => !filter.inTime() || direction * (m.start_s - time) > 0.05;
-    return list.slice(from).find((m) => beyond(m) && (m.state !== 'dismissed' || filter.wants('dismissed')));
+    return list.slice(from).find((m) => beyond(m) && isWalked(m));
   }
 
   // What to go to where the list ends.
   function offers() {
     const list = listed(marks);
-    return { first: list[0], open: list.find((m) => m.state === 'open' && m.id !== state.segment?.id) };
+    return { first: list.find(isWalked), open: list.find((m) => m.state === 'open' && m.id !== state.segment?.id) };
   }
 
   // Ids of those listed after the one with that id, and then of those before it.

@@ -15,16 +15,16 @@ const sayOnPage = (text) => notice.show('connection', text, { bad: true });
 
 /**
  * Answers with what the server said; throws what it refused with. `make` gives what is sent, once all before it is
- * answered; `key`: of the event that it decides; `onWait` is told that it could not be sent yet.
+ * answered; `decides` says of an event's key whether it decides that event; `onWait` is told that it could not be sent yet.
  */
-export function send(name, make, { key = '', onWait = sayOnPage } = {}) {
+export function send(name, make, { decides = () => false, onWait = sayOnPage } = {}) {
   return new Promise((done, refuse) => {
-    queue.push({ name, make, key, onWait, token: newToken(), done, refuse });
+    queue.push({ name, make, decides, onWait, token: newToken(), done, refuse });
     if (queue.length === 1) sendAll();
   });
 }
 
-export const isUnsent = (key) => queue.some((each) => each.key === key);
+export const isUnsent = (key) => queue.some((each) => each.decides(key));
 export const hasUnsent = () => queue.length > 0;
 
 async function sendAll() {
