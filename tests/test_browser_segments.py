@@ -47,7 +47,8 @@ def test_a_class_is_listed_alone_and_the_others_stand_back(at):
     press(page, "n", "n", "p")
     assert selected(page) == "3"
     page.wait_for_url("**seg_class=fighting**")
-    page.click(".rv-pick button")
+    page.focus(".rv-pick button")
+    press(page, "Enter")
     assert (numbers(page), page.evaluate(HUSHED)) == ([1, 2, 3, 4, 5, 6], [False] * 6)
     assert page.evaluate("document.activeElement.name") == "seg_class"
     page.wait_for_function("!location.search.includes('seg_')")
@@ -172,6 +173,31 @@ def test_the_table_is_one_stop_of_the_tab_key(at):
     assert (selected(page), current(page)) == ("2", 1)
     press(page, "Tab", "Shift+Tab")
     assert page.evaluate(FOCUSED) == "2"
+
+
+def test_after_the_mouse_the_keys_are_the_pages_again(at):
+    page = at()
+    page.fill(".rv-cut [name=threshold]", "0.65")
+    press(page, "Enter")
+    page.wait_for_function("document.querySelectorAll('.rv-flagged tr').length === 5")
+    press(page, "n")
+    assert selected(page) == "1"
+    page.click(".rv-cut button")
+    page.wait_for_function("document.querySelectorAll('.rv-flagged tr').length === 6")
+    press(page, "n")
+    assert selected(page) == "2"
+    page.dispatch_event("[name=seg_class]", "pointerdown")
+    page.select_option("[name=seg_class]", "car accident")
+    press(page, "n")
+    assert numbers(page) == where("car accident")
+    assert selected(page) == "5"
+    page.click(".rv-pick button")
+    press(page, "p")
+    assert (numbers(page), selected(page)) == ([1, 2, 3, 4, 5, 6], "4")
+    page.fill(".rv-cut [name=threshold]", "0.65")
+    page.focus(".rv-cut button")
+    press(page, "Enter")  # by keyboard the focus is not lost
+    assert page.evaluate("document.activeElement.name") == "threshold"
 
 
 CHANGING = ((1, 0.3, 0.1, 0.9), (5, 0.55, 0.1, 0.95))  # fighting, and at once a car accident
