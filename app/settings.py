@@ -116,7 +116,7 @@ def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
     flag("max-upload", Settings.max_upload_mb, "largest upload in MB")
     flag("root-path", "", "sub-path under which a proxy serves the page, such as /review")
     kept = 1 if environ.get("SPACE_ID") else Settings.keep_days  # strangers share a Hugging Face Space
-    flag("keep-days", kept, "days after which clips and their analyses are deleted; 0 keeps them")
+    flag("keep-days", kept, "days after which clips and the decisions on them are deleted; 0 keeps them")
     flag("cache-gb", f"{Settings.cache_gb:g}", "GB of features that are kept; beyond it, those not used for longest go")
     flag("allowed-hosts", environ.get("SPACE_HOST", ""), "names that browsers may use for this server; * for any")
     framed = "https://huggingface.co" if environ.get("SPACE_ID") else ""

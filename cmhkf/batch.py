@@ -57,6 +57,7 @@ class Outcome:
     trained: bool = False
     peak_score: float = 0.0
     peak_s: float = 0.0
+    """Middle of the snippet with the highest score."""
     n_segments: int = 0
     label: str = ""
     """Class of the highest-scoring segment, empty when nothing is flagged."""
@@ -359,14 +360,14 @@ def _made(
 
 def _outcome(job: Job, analysis: Analysis, *, kept: bool) -> Outcome:
     segments = flag_segments(analysis, job.threshold)
-    peak = int(analysis.scores.argmax())
+    peak, line = int(analysis.scores.argmax()), analysis.timeline
     return Outcome(
         video=job.video,
         file=str(job.file),
-        duration_s=analysis.timeline.duration_s,
+        duration_s=line.duration_s,
         **picked(analysis, "n_snippets", "modalities", "trained", "elapsed_s", "declared_duration_s"),
         peak_score=float(analysis.scores[peak]),
-        peak_s=float(analysis.times_s[peak]),
+        peak_s=min(float(line.middles_s[peak]), line.duration_s),
         n_segments=len(segments),
         label=max(segments, key=lambda s: s.score).name if segments else "",
         unseen=analysis.unseen_s,

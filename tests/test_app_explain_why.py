@@ -81,6 +81,7 @@ def test_the_headline_says_where_name_and_pictures_disagree():
     assert why.headline("riot", [fight], [], []) == (
         "Its pictures look most like fighting; the model calls it riot, so the two disagree."
     )
+    assert why.headline("", [fight], [], []) == "Its pictures look most like fighting."
 
 
 def test_the_headline_names_the_strongest_reasons():

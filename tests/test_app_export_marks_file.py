@@ -104,8 +104,19 @@ def test_classes_over_time_are_told_where_they_change_and_nobody_said_otherwise(
     assert second["class_runs"] == []
     cells = [row["class_runs"] for row in csv.DictReader(io.StringIO(csv_text(told), newline=""))]
     assert cells == ["fighting 0.0 to 6.0 s; explosion 6.0 to 10.0 s", ""]
-    assert title(mine, told) == "fighting (open, added by hand): fighting 0.0 to 6.0 s, explosion 6.0 to 10.0 s"
+    assert title(mine, told) == "fighting (open, no score): fighting 0.0 to 6.0 s, explosion 6.0 to 10.0 s"
     assert "explosion 00:06.0 – 00:10.0" in report_html(told, {})
+
+
+def test_an_unclear_name_is_told_until_a_person_has_decided():
+    """By hand: explosion has .6 of .8 among the anomalies, fighting .2."""
+    analysis = make_analysis([0.9] * 15, class_probs=np.array([[0.2, 0.2, 0.6]] * 15), least_share=0.8)
+    mine = Mark("m", 0.0, 10.0, label="explosion", model_label="explosion", model_score=0.9)
+    told = reviewed(analysis=analysis, marks=(mine,))
+    assert title(mine, told) == "unclear: explosion or fighting (open, untrained score 0.90)"
+    assert "unclear: explosion or fighting" in report_html(told, {})
+    for said in (replace(mine, revision=1, state="confirmed"), replace(mine, label="riot")):
+        assert title(said, told).startswith(f"{said.label} (")
 
 
 def test_semicolons_of_a_spreadsheet_are_understood():

@@ -121,7 +121,7 @@ def test_what_a_person_cut_away_does_not_come_back():
     assert merged(narrowed, [segment(0, 10)], between) == [narrowed[one.id]]
     whole = merge(narrowed[one.id], [narrowed[one.id], materialise(segment(12, 20))], new_id="n")
     assert times(merged({"n": whole["n"]}, [segment(0, 20)], between)) == [(4, 20)]
-    left = {key: m for key, m in split(narrowed[one.id], 5, new_id="n").items() if m}
+    left = {key: m for key, m in split(narrowed[one.id], 5, between, new_id="n").items() if m}
     assert times(merged(left, [segment(0, 10)], between)) == [(4, 5), (5, 6)]
 
 
@@ -186,18 +186,38 @@ def test_edges_that_make_no_sense(start_s, end_s, words):
         move_edges(mark(1, 2), start_s, end_s, duration_s=9.5)
 
 
-def test_split_gives_the_peak_to_the_half_it_lies_in():
-    one = mark(1, 5, "confirmed", peak_s=4.0, note="seen")
-    after = split(one, 3.00049, new_id="n")
+def parts(start_s, end_s):
+    """What the model says of a part: fighting up to 3 s, then riot."""
+    return segment(start_s, end_s, label="fighting" if end_s <= 3 else "riot", score=end_s / 10)
+
+
+def test_each_half_of_a_split_has_what_the_model_says_of_it():
+    one = mark(1, 5, peak_s=4.0, note="seen")
+    after = split(one, 3.00049, parts, new_id="n")
     assert after[one.id] is None
     left, right = after["na"], after["nb"]
     assert (left.start_s, left.end_s, right.start_s, right.end_s) == (1, 3, 3, 5)
-    assert (left.model_score, left.peak_s, right.model_score, right.peak_s) == (None, None, 0.7, 4.0)
-    assert left.state == right.state == "confirmed"
+    assert [(m.label, m.model_label, m.model_score, m.peak_s) for m in (left, right)] == [
+        ("fighting", "fighting", 0.3, 2.0),
+        ("riot", "riot", 0.5, 4.0),
+    ]
     assert left.note == "seen"
     for outside in (1.0, 5.0, 0.2, 7):
         with pytest.raises(ReviewError, match=r"does not lie inside 1.000 to 5.000 s; move the playhead"):
-            split(one, outside, new_id="n")
+            split(one, outside, parts, new_id="n")
+
+
+@pytest.mark.parametrize("named", [{"label": "explosion"}, {"state": "confirmed"}, {"state": "dismissed"}])
+def test_a_split_keeps_what_a_person_said(named):
+    one = mark(1, 5, **named)
+    halves = [half for half in split(one, 3, parts, new_id="n").values() if half]
+    assert {(half.label, half.state) for half in halves} == {(one.label, one.state)}
+    assert [half.model_label for half in halves] == ["fighting", "riot"]
+
+
+def test_a_split_makes_nothing_of_the_models_out_of_what_was_added_by_hand():
+    one = mark(1, 5, "confirmed", model_label="", model_score=None)
+    assert all(half.by_hand and half.model_score is None for half in split(one, 3, parts, new_id="n").values() if half)
 
 
 def test_merge_takes_the_next_that_is_not_dismissed():

@@ -14,7 +14,7 @@ from noted import load_noted
 from processes import below
 from test_media_children import alive
 
-from cmhkf import Analysis
+from cmhkf import Analysis, flag_segments
 from cmhkf.batch import ENDED, analyze_many, output_names
 from cmhkf.home import data_home
 from cmhkf.media import remote
@@ -80,6 +80,12 @@ def test_what_was_analysed_is_not_analysed_again(clips, tmp_path, notes):
     assert [again[f"{n}.mp4"].kept for n in range(3)] == [True, True, False]
     assert again["0.mp4"].peak_score == first["0.mp4"].peak_score
     assert names(out) == ["0.npz", "1.npz", "2.npz"]
+
+
+def test_the_summary_names_the_moment_of_the_peak_as_its_segment_does(clips, tmp_path, notes):
+    (outcome,) = run(clips[:1], tmp_path / "out").values()
+    (whole,) = flag_segments(Analysis.load(outcome.file), 0.0)
+    assert outcome.peak_s == whole.peak_s > 0
 
 
 def test_content_and_model_decide_and_not_the_name(clips, tmp_path, notes):

@@ -182,6 +182,8 @@ def test_the_filter_is_in_the_address_and_back_leads_from_the_clip_to_the_card(e
     page.wait_for_function("document.querySelector('.rv-ev-wish [name=saved]').value === 'gate one'")
     page.click(".rv-ev-clear")
     page.wait_for_selector(".rv-ev-count:has-text('120 events')")
+    page.keyboard.press("ArrowRight")  # a key of the events, and nothing that is searched for
+    page.wait_for_selector(f"{CURRENT}[data-index='1']")
     page.select_option(".rv-ev-wish [name=saved]", "gate one")
     page.wait_for_selector(".rv-ev-count:has-text('40 events')")
 

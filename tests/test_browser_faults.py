@@ -1,6 +1,7 @@
 """Nothing raw ever reaches a reader: every tab over every kind of segment, and what a fault of the page looks like."""
 
 import re
+from functools import partial
 
 import pytest
 from browser import Watched, only_lost_requests, press, wait_ack
@@ -11,20 +12,22 @@ from app.review.edits import add, decide, merge, move_edges, split
 from app.review.log import DecisionLog, now_iso
 from app.review.marks import Change, Mark, materialise
 from cmhkf import flag_segments
+from cmhkf.segments import segment_between
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 RAW = re.compile(r"undefined|\bnull\b|NaN|TypeError|Cannot read|is not a function|raw words|stopped working")
 COMPONENT = re.compile("component_server")  # what the page asks Python by
-KINDS = ("model", "by hand", "split, with the peak", "split, without", "merged", "moved", "near miss", "kept")
+KINDS = ("model", "by hand", "split, before", "split, after", "merged", "moved", "near miss", "kept")
 
 
 def keep_every_kind(server, sha256, reviewer):
     """Marks of every kind but the near miss, as the reviewer's decisions; returns their ids, first one untouched."""
     store = Store(server.home, f"sqlite:///{server.home / 'review.sqlite3'}")
-    flagged = [materialise(s) for s in flag_segments(store.load(store.latest(sha256)))]
+    analysis = store.load(store.latest(sha256))
+    flagged = [materialise(s) for s in flag_segments(analysis)]
     after = add(0.1, 0.4, "riot", duration_s=24, new_id="hand")
-    after |= split(flagged[1], flagged[1].peak_s + 0.1, new_id="half")
+    after |= split(flagged[1], flagged[1].peak_s + 0.1, partial(segment_between, analysis), new_id="half")
     after |= merge(flagged[2], flagged, new_id="whole")
     after |= move_edges(flagged[4], flagged[4].start_s, flagged[4].end_s + 0.3, duration_s=24)
     after |= decide(flagged[5], "confirmed")

@@ -1,5 +1,8 @@
 """The segment table: filters, sorting, what keys walk, and their place in the address; six segments, known classes."""
 
+import re
+from dataclasses import replace
+
 import pytest
 from browser import SCREENS, Watched, current, keep, press, states, wait_ack
 from busy_clip import CLASSES, PEAKS, SEGMENT_S, busy, busy_address  # noqa: F401
@@ -44,7 +47,8 @@ def test_a_class_is_listed_alone_and_the_others_stand_back(at):
     press(page, "n", "n", "p")
     assert selected(page) == "3"
     page.wait_for_url("**seg_class=fighting**")
-    page.click(".rv-pick button")
+    page.focus(".rv-pick button")
+    press(page, "Enter")
     assert (numbers(page), page.evaluate(HUSHED)) == ([1, 2, 3, 4, 5, 6], [False] * 6)
     assert page.evaluate("document.activeElement.name") == "seg_class"
     page.wait_for_function("!location.search.includes('seg_')")
@@ -171,6 +175,31 @@ def test_the_table_is_one_stop_of_the_tab_key(at):
     assert page.evaluate(FOCUSED) == "2"
 
 
+def test_after_the_mouse_the_keys_are_the_pages_again(at):
+    page = at()
+    page.fill(".rv-cut [name=threshold]", "0.65")
+    press(page, "Enter")
+    page.wait_for_function("document.querySelectorAll('.rv-flagged tr').length === 5")
+    press(page, "n")
+    assert selected(page) == "1"
+    page.click(".rv-cut button")
+    page.wait_for_function("document.querySelectorAll('.rv-flagged tr').length === 6")
+    press(page, "n")
+    assert selected(page) == "2"
+    page.dispatch_event("[name=seg_class]", "pointerdown")
+    page.select_option("[name=seg_class]", "car accident")
+    press(page, "n")
+    assert numbers(page) == where("car accident")
+    assert selected(page) == "5"
+    page.click(".rv-pick button")
+    press(page, "p")
+    assert (numbers(page), selected(page)) == ([1, 2, 3, 4, 5, 6], "4")
+    page.fill(".rv-cut [name=threshold]", "0.65")
+    page.focus(".rv-cut button")
+    press(page, "Enter")  # by keyboard the focus is not lost
+    assert page.evaluate("document.activeElement.name") == "threshold"
+
+
 CHANGING = ((1, 0.3, 0.1, 0.9), (5, 0.55, 0.1, 0.95))  # fighting, and at once a car accident
 
 
@@ -200,6 +229,34 @@ def test_a_segment_that_changes_class_says_when_and_is_found_by_each(browser, se
     page.evaluate("document.activeElement.blur()")
     press(page, "4")  # a person's class holds of all of it
     page.wait_for_selector(".rv-flagged .rv-runs", state="detached")
+    page.end()
+
+
+@pytest.mark.parametrize("width", [1440, 390])
+def test_an_unclear_name_is_told_in_full_and_its_parts_have_their_own(browser, server, tmp_path, width):
+    video = make_video(tmp_path / f"pier{width}.mp4", seconds=24, options=("-metadata", f"title=pier {width}"))
+    unclear = lambda clip: replace(made_up(clip, FakeAnalyzer(), CHANGING), least_share=0.6)  # noqa: E731
+    sha256, _ = keep(server, video, unclear)
+    page = Watched(browser, server, width, reviewer=f"pier {width}")
+    page.goto(f"{server.url}?clip={sha256}&t=0")
+    page.wait_result()
+    row = page.locator(".rv-flagged .rv-class")
+    both = re.compile(r"unclear: (fighting or car accident|car accident or fighting)")
+    assert both.match(row.inner_text())
+    assert row.evaluate("cell => cell.scrollWidth <= cell.clientWidth")
+    assert both.search(page.inner_text(".rv-strip .rv-block"))
+    page.click(".rv-flagged tr")
+    page.click("#rv-tab-why")
+    page.wait_for_selector(".rv-headline")
+    assert "disagree" not in page.inner_text(".rv-headline")
+    assert page.locator(".rv-whyhead h3").evaluate("name => name.scrollWidth <= name.clientWidth")
+    page.click("#rv-tab-segments")
+    page.locator(".rv-flagged .rv-runs button").nth(1).click()  # where it becomes another
+    page.evaluate("document.activeElement.blur()")
+    press(page, "s")
+    wait_ack(page, "Split")
+    assert [name.split("\n")[0] for name in row.all_inner_texts()] == ["fighting", "car accident"]
+    assert "–" not in page.locator(".rv-flagged .rv-peak").all_inner_texts()
     page.end()
 
 

@@ -67,7 +67,7 @@ def test_other_reviewed_clips_of_the_camera_count_too():
     assert found.threshold == 0.81
     assert "18 normal minutes of this clip and 1 other clip of its camera" in found.said
     assert budgeted(one, [other], "demo", 6).threshold == 0.91
-    assert "of 1 other clip of its camera;" in budgeted(unfinished, [other], "demo", 12).said
+    assert "of 1 other clip of its camera." in budgeted(unfinished, [other], "demo", 12).said
 
 
 def test_until_then_the_shipped_calibration_set_does_and_that_is_said(weights):  # noqa: F811

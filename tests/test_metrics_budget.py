@@ -30,8 +30,8 @@ def test_the_interval_and_the_sentence():
     found = alarm_budget(NINE, 12, source="a camera")
     assert found.flagged[1:] == pytest.approx((60 / 9 * 0.0253, 60 / 9 * 5.5716), rel=1e-2)
     assert found.said == (
-        "0.81 keeps to at most 12 alarms an hour: at most 12 minutes of an hour are expected to raise one, by "
-        "conformal p-values of 9 normal minutes of a camera; 1 of these reach it, 6.7 an hour, 95 % interval 0.17 to 37"
+        "0.81 keeps to at most 12 alarms an hour. Set on 9 normal minutes of a camera. Of these, 1 reach it: 6.7 an "
+        "hour, 95 % interval 0.17 to 37. Of new ones alike, at most 12 an hour are expected to (conformal p-values)"
     )
 
 

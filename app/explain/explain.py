@@ -85,10 +85,11 @@ class Explainer:
 
         salient = analysis.saliency  # Eq. 5: its mean over the clip is 1, which Eq. 6's is not
         shares = why.shares(analysis, there)
+        called = shares[0].name if shares[0].inside >= analysis.least_share else ""
         classes, cues = why.chosen_classes(analysis, there), why.cues(analysis, there)
         what_ifs = why.what_ifs(analysis, there)
         return Explanation(
-            headline=why.headline(shares[0].name, classes, what_ifs, why.reasons(analysis, cues)),
+            headline=why.headline(called, classes, what_ifs, why.reasons(analysis, cues)),
             shares=shares,
             classes=classes,
             cues=cues,

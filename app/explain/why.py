@@ -110,12 +110,13 @@ def _verdict(name: str, change: float) -> str:
 def headline(called: str, classes: Sequence[Contrast], found: Sequence[WhatIf], signals: Sequence[Contrast]) -> str:
     """The strongest reasons in one line: the class, a modality that moved the score, and a cue far above its rest.
 
-    `called` is what the model calls the segment; where its pictures resemble another class, that is said.
+    `called` is what the model calls the segment, empty where that is unclear; where its pictures resemble another
+    class, that is said.
     """
     best = classes[0]
     more = best.rest is None or best.inside > best.rest + NO_CHANGE
     said = [f"Its pictures look most like {best.name}" + ("" if more else ", but no more than the rest of the clip")]
-    said += [f"the model calls it {called}, so the two disagree"] if best.name != called else []
+    said += [f"the model calls it {called}, so the two disagree"] if called not in ("", best.name) else []
     moved = [w for w in found if abs(w.change) >= NO_CHANGE]
     said += [f"{w.name} {'raised' if w.change > 0 else 'lowered'} the score by {abs(w.change):.2f}" for w in moved]
     times = {c.name: c.inside / c.rest for c in signals if c.rest and c.rest > 0}

@@ -36,9 +36,10 @@ def _cue(number: int, mark: Mark, reviewed: Reviewed) -> str:
 def title(mark: Mark, reviewed: Reviewed) -> str:
     """A mark in a line: what, how decided, how high, and its classes over time where they change."""
     untrained = "" if reviewed.analysis.trained else "untrained "
-    scored = "added by hand" if mark.model_score is None else f"{untrained}score {mark.model_score:.2f}"
+    scored = "no score" if mark.model_score is None else f"{untrained}score {mark.model_score:.2f}"
+    scored = "added by hand" if mark.by_hand else scored
     over_time = ", ".join(map(str, reviewed.class_runs(mark)))
-    return f"{mark.label} ({mark.state}, {scored})" + (f": {over_time}" if over_time else "")
+    return f"{reviewed.name(mark)} ({mark.state}, {scored})" + (f": {over_time}" if over_time else "")
 
 
 def _vtt_line(text: str) -> str:

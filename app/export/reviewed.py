@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from app.review.looks import Judged
-from app.review.marks import Mark, runs_of
+from app.review.marks import Mark, name_of, runs_of
 from cmhkf import Analysis
 from cmhkf.datasets.truth import Truth
 from cmhkf.errors import MediaError
@@ -63,6 +63,10 @@ class Reviewed:
         times_s = self.frame_times_s
         edges_s = None if times_s is None else np.append(times_s, self.analysis.timeline.duration_s)
         return edge_frame(edge_s, self.rate or GRID_RATE, edges_s)
+
+    def name(self, mark: Mark) -> str:
+        """Its class in words, "unclear: riot or fighting" where that is all that the model says."""
+        return name_of(mark, self.analysis)
 
     def class_runs(self, mark: Mark) -> tuple[ClassRun, ...]:
         """Its classes over time, where they change."""

@@ -136,9 +136,10 @@ class Shot:
         by = f"model: {self.model_id}" + ("" if self.trained else " (NOT TRAINED)")
         if mark is None:
             return f"not flagged · {by}"
-        if mark.by_hand or mark.model_score is None:
+        if mark.by_hand:
             return f"added by hand · {by}"
-        return f"{mark.model_label}, score {mark.model_score:.2f} · {by}"
+        scored = "no score" if mark.model_score is None else f"score {mark.model_score:.2f}"
+        return f"{mark.model_label}, {scored} · {by}"
 
     @property
     def trust(self) -> str:

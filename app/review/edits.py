@@ -6,7 +6,7 @@ Times are seconds on the clip's clock, kept to the millisecond. Raises ReviewErr
 from collections.abc import Sequence
 from dataclasses import replace
 
-from app.review.marks import NORMAL, Mark, Patch, ReviewError, State, in_time
+from app.review.marks import NORMAL, Between, Mark, Patch, ReviewError, State, in_time
 from app.review.rules import NOTE_LENGTH, checked_label, checked_note
 
 
@@ -33,8 +33,8 @@ def move_edges(mark: Mark, start_s: float, end_s: float, *, duration_s: float) -
     return _changed(mark, _between(mark, start_s, end_s, duration_s))
 
 
-def split(mark: Mark, at_s: float, *, new_id: str) -> Patch:
-    """Two marks in place of one; the model's score and peak stay with the half they lie in."""
+def split(mark: Mark, at_s: float, between: Between, *, new_id: str) -> Patch:
+    """Two marks in place of one; each has what the model says of its part, unless it was added by hand."""
     at_s = round(at_s, 3)
     if not mark.start_s < at_s < mark.end_s:
         raise ReviewError(
@@ -42,7 +42,7 @@ def split(mark: Mark, at_s: float, *, new_id: str) -> Patch:
             "move the playhead to where it should be split"
         )
     halves = (replace(mark, id=f"{new_id}a", end_s=at_s), replace(mark, id=f"{new_id}b", start_s=at_s))
-    return {mark.id: None} | {half.id: _peak_inside(half) for half in halves}
+    return {mark.id: None} | {half.id: _described(half, between) for half in halves}
 
 
 def merge(mark: Mark, shown: Sequence[Mark], *, new_id: str) -> Patch:
@@ -93,7 +93,10 @@ def _between(mark: Mark, start_s: float, end_s: float, duration_s: float) -> Mar
     return replace(mark, start_s=start_s, end_s=end_s)
 
 
-def _peak_inside(half: Mark) -> Mark:
-    if half.peak_s is not None and half.start_s <= half.peak_s < half.end_s:
-        return half
-    return replace(half, peak_s=None, model_score=None)
+def _described(part: Mark, between: Between) -> Mark:
+    """A part of a mark with the model's word, score and peak for it; what a person decided keeps its name."""
+    if part.by_hand:
+        return part
+    said = between(part.start_s, part.end_s)
+    label = said.label if part.state == "open" and part.label == part.model_label else part.label
+    return replace(part, label=label, model_label=said.label, model_score=said.score, peak_s=said.peak_s)

@@ -13,7 +13,7 @@ import numpy as np
 from cmhkf.analysis import Analysis, Curve
 from cmhkf.datasets.labels import State
 from cmhkf.errors import CmhkfError
-from cmhkf.segments import ClassRun, Segment, class_runs
+from cmhkf.segments import ClassRun, Segment, class_runs, segment_between
 
 Decided = Literal["confirm", "dismiss", "reopen", "relabel", "edges", "split", "merge", "add", "remove", "note"]
 Action = Decided | Literal["import", "undo", "redo", "watch", "unwatch"]
@@ -156,6 +156,13 @@ def materialise(segment: Segment) -> Mark:
 def runs_of(mark: Mark, analysis: Analysis | Curve) -> tuple[ClassRun, ...]:
     """A mark's classes over time, where they change; none where a person gave it a class: that holds of all of it."""
     return class_runs(analysis, mark.start_s, mark.end_s, mark.label) if mark.label == mark.model_label else ()
+
+
+def name_of(mark: Mark, analysis: Analysis | Curve) -> str:
+    """Its class in words; whether the model's own name is unclear is told until a person has decided."""
+    if mark.revision or mark.label != mark.model_label:
+        return mark.label
+    return replace(segment_between(analysis, mark.start_s, mark.end_s), label=mark.label).name
 
 
 def in_time(mark: Mark) -> tuple[float, float, str]:

@@ -309,7 +309,7 @@ def _patch(view: View, decision: Decision) -> Patch:
     if action == "edges":
         return move_edges(mark, decision.start_s, decision.end_s, duration_s=line.duration_s)
     if action == "split":
-        return split(mark, decision.at_s, new_id=new_id)
+        return split(mark, decision.at_s, partial(segment_between, view.analysis), new_id=new_id)
     if action == "merge":
         return merge(mark, view.marks, new_id=new_id)
     return remove(mark)

@@ -8,7 +8,7 @@ from app.review.marks import Mark, ReviewError, materialise
 from cmhkf import Analysis, flag_segments
 from cmhkf.analysis import Curve
 from cmhkf.numbers import short_text
-from cmhkf.segments import strongest_class
+from cmhkf.segments import segment_between
 
 NAME_LENGTH = 60  # characters of a reviewer's name
 NOTE_LENGTH = 2000  # characters
@@ -91,6 +91,5 @@ def _admitted(mark: Mark, analysis: Analysis | Curve, flagged: _Flagged) -> Mark
     else:
         score = float(analysis.scores[line.snippet_at(mark.peak_s)])
         known = flagged.words.get(f"p{round(mark.peak_s * 1000)}", set())
-    first, last = line.snippet_at(mark.start_s), line.snippet_at(mark.end_s)
-    word = mark.model_label if mark.model_label in known else strongest_class(analysis, first, max(first + 1, last))[0]
+    word = mark.model_label if mark.model_label in known else segment_between(analysis, kept.start_s, kept.end_s).label
     return replace(kept, model_label=word, model_score=score)

@@ -9,6 +9,7 @@ import { bindAround } from './events/keys.js';
 import { makeLeft } from './events/left.js';
 import { find, reloadFrames } from './lib/dom.js';
 import { fault, watchFaults, wordsOf } from './lib/faults.js';
+import { releaseLists } from './lib/focus.js';
 import { connect } from './lib/host.js';
 import * as notice from './lib/notice.js';
 import { watchServer } from './lib/online.js';
@@ -63,6 +64,7 @@ function build() {
   });
   const reviewer = () => review.question().reviewer;
   watchLeaving();
+  releaseLists();
   const clipView = makeClipView({ footage, transport, review, library, events: () => events });
   let cameFrom = ''; // the view that a clip was opened from
   let lastClip = null; // as it was opened

@@ -55,5 +55,5 @@ def shipped_budget(model: str, per_hour: float) -> AlarmBudget:
             "which nothing happens, and name its analyses with --normal"
         )
     peaks = np.concatenate([panel.minute_peaks for panel in panels])
-    named = ", ".join(panel.dataset for panel in panels)
+    named = "; ".join(panel.dataset.partition(",")[0] for panel in panels)  # without how it was held out
     return alarm_budget(peaks, per_hour, source=f"the shipped calibration set ({named}), of other cameras than yours")

@@ -43,12 +43,12 @@ class AlarmBudget:
 
     @property
     def said(self) -> str:
-        """All of it in one sentence."""
+        """All of it in words."""
         return (
-            f"{self.threshold:g} keeps to at most {self.per_hour:g} alarms an hour: at most {self.expected:.2g} "
-            f"minutes of an hour are expected to raise one, by conformal p-values of {self.n_minutes:,} normal minutes "
-            f"of {self.source}; {self.n_flagged:,} of these reach it, {self.flagged.value:.2g} an hour, 95 % interval "
-            f"{self.flagged.low:.2g} to {self.flagged.high:.2g}"
+            f"{self.threshold:g} keeps to at most {self.per_hour:g} alarms an hour. Set on {self.n_minutes:,} normal "
+            f"minutes of {self.source}. Of these, {self.n_flagged:,} reach it: {self.flagged.value:.2g} an hour, 95 % "
+            f"interval {self.flagged.low:.2g} to {self.flagged.high:.2g}. Of new ones alike, at most "
+            f"{self.expected:.2g} an hour are expected to (conformal p-values)"
         )
 
 

@@ -64,7 +64,7 @@ export function makeCard() {
     mark.title = word;
     mark.append(make('span', 'rv-off', word));
     const label = event.label + (event.label !== event.model_label && event.model_label ? ' *' : '');
-    const score = event.score === null ? 'by hand' : event.score.toFixed(2);
+    const score = event.score?.toFixed(2) ?? (event.model_label ? '–' : 'by hand');
     head.append(mark, make('span', 'rv-ev-label', label), make('span', 'rv-ev-score', score));
     if (event.near_miss) head.insertBefore(make('span', 'rv-ev-near', 'near miss'), head.lastChild);
     const about = make('span', 'rv-ev-about', event.camera || event.name);

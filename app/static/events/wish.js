@@ -1,6 +1,7 @@
 // Which events are wanted: the form above the list, its place in the address, and filters kept under a name.
 import { find, offerClasses } from '../lib/dom.js';
 import { passBy } from '../lib/faults.js';
+import { focusAfter } from '../lib/focus.js';
 import { request } from '../lib/server.js';
 import { EVENT_WORDS } from '../lib/router.js';
 import { listen, state } from '../state.js';
@@ -73,11 +74,11 @@ export function makeWish({ reviewer, onChange, onBlind }) {
     set(new URLSearchParams(words ?? ''));
     onChange();
   });
-  find('.rv-ev-clear').addEventListener('click', () => {
+  find('.rv-ev-clear').addEventListener('click', (press) => {
     const { sort } = values();
     set(new URLSearchParams({ sort }));
     onChange();
-    fields.words.focus();
+    focusAfter(press, fields.words);
   });
 
   // A name for what is wanted now.
@@ -101,9 +102,9 @@ export function makeWish({ reviewer, onChange, onBlind }) {
     if (event.key === 'Escape') naming.hidden = true;
     if (event.key === 'Escape' || event.key === 'Enter') event.stopPropagation();
   });
-  find('.rv-ev-drop').addEventListener('click', async () => {
+  find('.rv-ev-drop').addEventListener('click', async (press) => {
     showChoices(await request('drop_filter', { reviewer: reviewer(), name: saved.value }));
-    fields.words.focus();
+    focusAfter(press, fields.words);
   });
 
   // The values to choose from, with how many events have each.

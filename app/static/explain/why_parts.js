@@ -105,7 +105,6 @@ export function neighbourButton(n, onPress) {
 export function whyHead(segment, onSeek) {
   const made = make('div', 'rv-whyhead');
   const name = make('h3', '', markName(state.curves, segment));
-  name.title = name.textContent;
   const when = clockSpan(segment.start_s, segment.end_s);
   const back = button(when, 'rv-btn rv-small', () => onSeek(segment.start_s));
   back.ariaLabel = 'Go to the segment, ' + when;
@@ -113,7 +112,7 @@ export function whyHead(segment, onSeek) {
   return made;
 }
 
-// A segment that a person added, or cut off one of the model's, has no peak of its own.
+// A segment that a person added has no peak, nor has a part of one that was split by an earlier version.
 function peakOf({ score, peak_s, model_label }, onSeek) {
   if (score === null || peak_s === null)
     return make('span', 'rv-hint', model_label ? 'the peak lies elsewhere' : 'added by hand, no score');

@@ -1,5 +1,6 @@
 // The library beside the page, as a drawer on small screens, and the examples of the first page.
 import { button, find, handOver, item, make, thumbnail } from '../lib/dom.js';
+import { focusAfter } from '../lib/focus.js';
 import { plural } from '../lib/format.js';
 import { element } from '../lib/host.js';
 import { listen, state } from '../state.js';
@@ -72,9 +73,9 @@ export function makeLibrary({ onOpen, onExample, onAnalyse, onCancel, onRemoved 
 
   menu.addEventListener('click', () => toggle());
   find('.rv-main').addEventListener('click', () => toggle(false));
-  find('.rv-nomatch button').addEventListener('click', () => {
+  find('.rv-nomatch button').addEventListener('click', (press) => {
     filter.clear();
-    find('.rv-sift input').focus();
+    focusAfter(press, find('.rv-sift input'));
   });
   listen({
     status(status) {

@@ -11,6 +11,7 @@ export function bindBudgetForm(question) {
 
   form.addEventListener('submit', async (event) => {
     event.preventDefault();
+    form.elements.per_hour.blur(); // keys work again
     const visit = state.visit;
     try {
       const answer = await request('budget', { ...question(), per_hour: Number(form.elements.per_hour.value) });

@@ -1,5 +1,6 @@
 // The form that says how segments are cut, in all clips. What is not as usual is marked, for it decides what lists hold.
 import { find } from '../lib/dom.js';
+import { focusAfter } from '../lib/focus.js';
 import { listen, setCut, state, USUAL_CUT } from '../state.js';
 
 export function bindCutForm() {
@@ -19,11 +20,12 @@ export function bindCutForm() {
     reset.hidden = !inputs.some(unusual);
   }
 
-  reset.addEventListener('click', () => {
-    form.elements.threshold.focus(); // the button goes
+  reset.addEventListener('click', (press) => {
+    focusAfter(press, form.elements.threshold);
     setCut(USUAL_CUT);
   });
   form.addEventListener('submit', (event) => event.preventDefault());
+  form.addEventListener('keydown', ({ key, target }) => key === 'Enter' && inputs.includes(target) && target.blur());
   form.addEventListener('input', () => {
     if (form.checkValidity()) setCut(Object.fromEntries(inputs.map((input) => [input.name, Number(input.value)])));
   });

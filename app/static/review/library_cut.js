@@ -2,6 +2,7 @@
 // set on a clip holds for all of them as soon as it rests; the server keeps it.
 import { find } from '../lib/dom.js';
 import { passBy } from '../lib/faults.js';
+import { focusAfter } from '../lib/focus.js';
 import { request } from '../lib/server.js';
 import { refresh } from '../library/status.js';
 import { listen, setCut, state, tell, USUAL_CUT } from '../state.js';
@@ -42,8 +43,8 @@ export function makeLibraryCut({ reviewer, onChoices }) {
     told.hidden = !words.length;
     told.firstChild.textContent = 'cut by ' + words.join(', ');
   }
-  told.querySelector('button').addEventListener('click', () => {
-    find('.rv-ev-wish input').focus(); // the button goes
+  told.querySelector('button').addEventListener('click', (press) => {
+    focusAfter(press, find('.rv-ev-wish input'));
     setCut(USUAL_CUT);
   });
   function cutting() {

@@ -1,5 +1,6 @@
 // Filters by class and state over the table, and the heads of its columns, which sort.
 import { find, offerClasses } from '../lib/dom.js';
+import { focusAfter } from '../lib/focus.js';
 import { element } from '../lib/host.js';
 import { listen } from '../state.js';
 import { fitsFilter, SEGMENT_ORDERS, sortedSegments } from './segment_order.js';
@@ -25,10 +26,10 @@ export function makeSegmentFilter({ onChange }) {
 
   form.addEventListener('change', () => onChange(false));
   form.addEventListener('submit', (event) => event.preventDefault());
-  all.addEventListener('click', () => {
+  all.addEventListener('click', (press) => {
     byClass.value = byState.value = '';
     onChange(false);
-    byClass.focus(); // the button is gone
+    focusAfter(press, byClass);
   });
   for (const head of heads)
     head.addEventListener('click', () => {

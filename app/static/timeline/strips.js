@@ -2,6 +2,7 @@
 // if it is wide enough, or selected; the others, of which a long clip has hundreds, are drawn on the canvas.
 import { find, lay, make } from '../lib/dom.js';
 import { clamp } from '../lib/format.js';
+import { markName } from '../review/cut.js';
 import { STATES } from '../review/segment_order.js';
 import { listen, state } from '../state.js';
 import { OTHER_PX, STRIP_PX } from './lanes.js';
@@ -28,7 +29,11 @@ export const otherNames = (review) =>
   });
 
 function element({ segment, near }) {
-  const made = make('span', near ? 'rv-block rv-near' : 'rv-block', STATES[segment.state][0] + ' ' + segment.label);
+  const made = make(
+    'span',
+    near ? 'rv-block rv-near' : 'rv-block',
+    STATES[segment.state][0] + ' ' + markName(state.curves, segment),
+  );
   made.dataset.state = segment.state;
   made.dataset.id = segment.id;
   made.classList.toggle('rv-provisional', Boolean(segment.provisional));
