@@ -25,8 +25,8 @@ from checkpoints.training.footage import (
 )
 from checkpoints.training.measure import count_alarms, subset_aucs, untrained_scale
 from checkpoints.training.naming import fit_naming, least_share, sharpness
-from checkpoints.training.student import MODEL, with_laid_sounds, with_projection
-from checkpoints.training.teacher import HEADS, Linear, fit_teacher, split
+from checkpoints.training.student import MODEL, SAY, with_laid_sounds, with_projection
+from checkpoints.training.teacher import HEADS, WHEN, Linear, fit_teacher, split
 from cmhkf.encoders.demo.video import VIDEO_DIM
 from cmhkf.errors import DataError
 from cmhkf.features.folders import Rows
@@ -129,7 +129,8 @@ def test_the_projection_becomes_the_first_layer():
         plain = model(projected, **given)
         whole = with_projection(model, made.project, operating_logit=0.75)
         shipped = whole(torch.from_numpy(rows.video)[None], **given)
-    torch.testing.assert_close(shipped.logits, plain.logits - 0.75, atol=1e-4, rtol=1e-4)
+    when = projected[0, :, : len(WHEN)].mean().item()  # over heads, and over all three snippets
+    torch.testing.assert_close(shipped.logits, plain.logits + SAY * when - 0.75, atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(shipped.class_probs, plain.class_probs, atol=1e-4, rtol=1e-4)
     assert whole.config.operating_logit == 0.75
     probe = Linear(np.eye(VIDEO_DIM, len(CLASSES) - 1, dtype=np.float32), np.zeros(len(CLASSES) - 1, np.float32))

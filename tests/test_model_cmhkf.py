@@ -56,6 +56,7 @@ CASES = [
     replace(TINY, cvka=CvkaConfig(k=0)),
     replace(TINY, afae=AfaeConfig(aggregate="pool")),
     replace(TINY, video_dim=10, semantic_dim=10),
+    replace(TINY, score_probe=True),
 ]
 
 
@@ -313,3 +314,15 @@ def test_gradients_reach_every_parameter():
             assert parameter.grad.isfinite().all(), name
             # A bias common to all keys cancels in the softmax.
             assert parameter.grad.abs().max() > 1e-9 or name.endswith("key.bias"), name
+
+
+def test_a_score_probe_adds_its_mean_over_nine_valid_snippets():
+    probed, given = build(replace(TINY, score_probe=True)), inputs([20, 3])
+    plain = build()
+    plain.load_state_dict({name: value for name, value in probed.state_dict().items() if "score_probe" not in name})
+    out, without = probed(**given), plain(**given)
+    for row, n in enumerate([20, 3]):
+        said = probed.score_probe(given["video"][row, :n])[:, 0]
+        expected = torch.stack([said[max(i - 4, 0) : i + 5].mean() for i in range(n)])
+        torch.testing.assert_close((out.logits - without.logits)[row, :n], expected, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(out.alignment, without.alignment)

@@ -1,7 +1,8 @@
 """The student: Model on the teacher's projection of the rows, trained on video labels and on the teacher's opinion.
 
 It is trained on projected rows; the projection then becomes its first layer, so that what is shipped reads the demo
-encoders' rows like any other checkpoint.
+encoders' rows like any other checkpoint. The heads that know when have a say of their own in the score: of what they
+tell apart within a video, the student loses some.
 """
 
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ from scipy.special import expit, logit
 from torch.optim.swa_utils import AveragedModel
 
 from checkpoints.training.footage import CLASSES, SNIPPET_S, Video
-from checkpoints.training.teacher import Linear, Teacher, fit_teacher, opinion
+from checkpoints.training.teacher import WHEN, Linear, Teacher, fit_teacher, opinion
 from cmhkf.encoders.demo.audio import AUDIO_DIM
 from cmhkf.encoders.demo.minilm import WIDTH
 from cmhkf.encoders.demo.video import VIDEO_DIM
@@ -29,6 +30,7 @@ from cmhkf.training.log import EpochLog
 DIM = 32
 AVERAGED_EPOCHS = 15  # the last ones, whose weights are averaged: as good as several runs, and one model
 SHARPNESS = 2.0  # the teacher's logits, of unit deviation, as probabilities
+SAY = 1.0  # of the mean of the heads that know when, of unit deviation each, in the student's logit
 NORMAL_SHARE = 0.5  # of the teacher's opinion, where the labels say that nothing happens
 MODEL = ModelConfig(
     classes=CLASSES, dim=DIM, video_dim=DIM, semantic_dim=WIDTH, audio_dim=AUDIO_DIM, temporal=TemporalConfig(window=8)
@@ -105,13 +107,14 @@ def with_projection(
     probe: Linear | None = None,
     least_share: float = 0.0,
 ) -> Model:
-    """The same model on whole rows [N, D_v]: the projection becomes its first layer.
+    """The same model on whole rows [N, D_v]: the projection becomes its first layer; heads that know when, its probe.
 
     `operating_logit` is the logit that it is to score 0.5; `probe` names classes, unclear ones below `least_share`.
     """
-    config = replace(model.config, video_dim=VIDEO_DIM, operating_logit=operating_logit)
+    config = replace(model.config, video_dim=VIDEO_DIM, operating_logit=operating_logit, score_probe=True)
     whole = build_model(replace(config, class_probe=probe is not None, least_share=least_share))
-    layers = {"video_in": project} | ({"probe": probe} if probe else {})
+    when = Linear(*(SAY * part[..., : len(WHEN)].mean(axis=-1, keepdims=True) for part in project))
+    layers = {"video_in": project, "score_probe": when} | ({"probe": probe} if probe else {})
     state = model.state_dict()
     for name, layer in layers.items():
         state |= {f"{name}.weight": torch.from_numpy(layer.weight.T.copy()), f"{name}.bias": torch.tensor(layer.bias)}

@@ -70,6 +70,8 @@ def build_model(config: ModelConfig) -> Model:
     )
     model.config, model.mask_padding = config, config.mask_padding
     model.operating_logit = config.operating_logit
+    if config.score_probe:
+        model.score_probe = nn.Linear(config.video_dim, 1)
     return model
 
 

@@ -9,7 +9,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import normalize
+from torch.nn.functional import avg_pool1d, normalize
 
 from cmhkf.model import afae, cvka
 from cmhkf.model.config import ModelConfig
@@ -19,6 +19,7 @@ from cmhkf.model.temporal import TemporalEncoder
 from cmhkf.timeline import WINDOW_SNIPPETS
 
 CAN_DROP = frozenset({"audio", "text"})
+PROBED_SNIPPETS = 9  # what a score probe says of a moment is its mean over 6 s
 
 
 class Classifier(nn.Module):
@@ -94,6 +95,7 @@ class CMHKF(nn.Module):
         self.classifier = classifier
         self.fine = fine
         self.probe = probe
+        self.score_probe: nn.Linear | None = None  # video rows to one value, which is added to the classifier's
 
     def forward(
         self,
@@ -152,6 +154,8 @@ class CMHKF(nn.Module):
 
         logits = self.classifier(fused)  # [B, N]
         alignment, prompted = self.fine(streams[0], logits, text)
+        if self.score_probe:
+            logits = logits + _moving_mean(exact_linear(self.score_probe, video).squeeze(-1), mask)
         n = lengths[:, None]
         logits = logits - self.operating_logit
         return ModelOutput(
@@ -168,6 +172,16 @@ class CMHKF(nn.Module):
             video=streams[0],
             text=prompted,
         )
+
+
+def _moving_mean(values: Tensor, mask: Tensor) -> Tensor:
+    """Each value's mean over the valid ones among the nine round it; [B, N]."""
+    valid = mask.to(values.dtype)
+    sums, counts = (
+        avg_pool1d(part[:, None], PROBED_SNIPPETS, stride=1, padding=PROBED_SNIPPETS // 2).squeeze(1)
+        for part in (values * valid, valid)
+    )
+    return sums / counts.clamp(min=1 / PROBED_SNIPPETS)
 
 
 def _valid(video: Tensor, lengths: Tensor) -> Tensor:

@@ -158,6 +158,8 @@ class ModelConfig:
     """The paper's light variant: no CVKA weighting, no AFAE (E28)."""
     operating_logit: float = 0.0
     """The classifier's logit that scores 0.5; a calibrated checkpoint sets it, and training leaves it at 0."""
+    score_probe: bool = False
+    """Whether a linear probe on the video rows, as its mean over nine snippets, is added to the classifier's logit."""
     class_probe: bool = False
     """Whether a linear probe on the video rows, fitted after the rest, names the class in place of the fine branch."""
     least_share: float = 0.0
