@@ -11,7 +11,7 @@ from app.review.event_list import Event
 from cmhkf.progress import Progress
 
 FIELDS = ("name", "clip", "camera", "at", "recorded", "start_s", "end_s", "peak_s", "state", "label", "model_label")
-FIELDS += ("classes", "score", "near_miss", "note", "segment", "analysis_id")
+FIELDS += ("called", "classes", "score", "near_miss", "note", "segment", "analysis_id")
 
 
 def write_event_table(events: Sequence[Event], reviewer: str, folder: Path) -> Writing:
