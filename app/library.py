@@ -37,6 +37,7 @@ class Glance:
     n_decided: int = 0
     watched: bool = False  # by the reviewer, who found nothing
     label: str | None = None  # the class of the segment with the highest score
+    called: str = ""  # the same in words
     unseen_s: tuple[Unseen, ...] | None = None  # what of the footage was not seen; None where that is not known
     error: str = ""  # why the analysis cannot be read
 
@@ -124,6 +125,7 @@ def _glance(row: Row[Any] | None) -> Glance | None:
         row.n_decided,
         row.watched,
         row.label or None,
+        row.called,
         None if unseen is None else from_rows(unseen),
     )
 

@@ -133,6 +133,7 @@ def test_clips_are_as_long_as_their_segments_and_the_table_says_how(made, handle
         assert length_s(tmp_path / "clips" / row["file"]) == pytest.approx(mark.end_s - mark.start_s, abs=1 / 24)
         whole = mark.start_s % 1 == 0 and mark.end_s % 1 == 0  # there are key pictures
         assert row["how"].startswith("copied" if whole else "re-encoded")
+        assert all(len(row[name].partition(".")[2]) <= 3 for name in ("cut_start_s", "cut_end_s"))
     assert {row["how"].split(",")[0] for row in rows} == {"copied", "re-encoded"}
     assert rows[[m.id for m in marks].index("h")]["label"] == "'=riot"
 

@@ -13,7 +13,7 @@ from analyses import make_analysis, make_clip
 
 from app.export.checks import ExportError, check_text
 from app.export.cue_files import title
-from app.export.marks_file import MARK_FIELDS, MarksFileError, csv_text, json_text, read_marks
+from app.export.marks_file import MARK_FIELDS, MarksFileError, csv_text, json_text, read_marks, table_row
 from app.export.report import report_html
 from app.export.reviewed import Reviewed, safe_stem
 from app.review.marks import Mark
@@ -70,6 +70,11 @@ def test_no_cell_runs_as_a_formula():
     for row in csv.reader(io.StringIO(csv_text(reviewed()), newline="")):
         for cell in row:
             assert cell[:1] not in ("=", "+", "-", "@", "\t", "\r", "\n", "＝"), cell
+
+
+def test_tables_that_are_not_read_back_hold_milliseconds():
+    row = {"end_s": 71.88000000000001, "peak_s": None, "score": 2 / 3, "label": "=riot"}
+    assert table_row(row) == {"end_s": 71.88, "peak_s": None, "score": 2 / 3, "label": "'=riot"}
 
 
 @pytest.mark.parametrize("rate", [Fraction(24), Fraction(25), Fraction(30000, 1001), Fraction(981, 50), None])

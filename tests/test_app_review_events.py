@@ -1,5 +1,6 @@
 """The events of many clips: what the tables hold is what each clip's own view holds, at any cut, for any reviewer."""
 
+import csv
 import re
 import sqlite3
 from contextlib import closing
@@ -162,11 +163,35 @@ def test_an_event_whose_class_changes_is_found_and_counted_by_each_of_them(libra
     assert listed(library, Wish("time", label="fighting", clip="ee" * 32)) == []
 
 
-def test_tables_of_an_earlier_release_gain_the_classes(library):
+def test_an_unclear_class_is_told_as_such_until_it_is_decided_and_found_as_before(library):
+    listed(library)  # all clips are looked into
+    probed = replace(library.workspace.store.clip("00" * 32), sha256="dd" * 32)
+    clip = library.workspace.store.add_clip(probed, "pier.mp4", move=False)
+    unclear = make_analysis([0.9] * 9, clip=clip, class_probs=np.tile([0.1, 0.5, 0.4], (9, 1)))
+    library.workspace.store.save(replace(unclear, least_share=0.6))
+    wish = Wish("time", label="fighting", clip="dd" * 32)
+
+    def told():
+        (event,) = listed(library, wish)
+        (glance,) = [each.glance for each in library.library.listed(reviewer="ann") if each.entry.sha256 == "dd" * 32]
+        table = file_at(call(library, "export_events", sort="time", label="fighting", as_of=LATER)["url"])
+        (row,) = [row for row in csv.DictReader(table.open(encoding="utf-8-sig")) if row["name"] == "pier.mp4"]
+        assert (event.label, glance.label, row["label"]) == ("fighting",) * 3
+        return {event.called, glance.called, row["called"]}
+
+    assert told() == {"unclear: fighting or explosion"}
+    assert listed(library, replace(wish, label="explosion")) == []
+    decide(library, listed(library, wish))
+    assert told() == {"fighting"}
+
+
+@pytest.mark.parametrize("lacking", ["events.classes", "events.called", "event_counts.called"])
+def test_tables_of_an_earlier_release_gain_columns(library, lacking):
     before = listed(library)
+    table, column = lacking.split(".")
     with library.workspace.store.engine.begin() as connection:
         connection.execute(text("DROP INDEX events_of_classes"))
-        connection.execute(text("ALTER TABLE events DROP COLUMN classes"))
+        connection.execute(text(f"ALTER TABLE {table} DROP COLUMN {column}"))
     assert listed(Page(library.workspace)) == before
 
 

@@ -111,6 +111,9 @@ def test_the_door_gives_files_and_the_report_prints(server, clips, browser, tmp_
     page.goto(report.as_uri())
     shown = "[...document.images].filter(i => i.complete && i.naturalWidth > 0).length"
     assert page.evaluate(f"[{shown}, document.images.length]") == [2, 2]
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert page.locator(".chart svg").bounding_box()["width"] == 830  # it scrolls in its own box
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
     printed = page.pdf(prefer_css_page_size=True)
     assert len(re.findall(rb"/Type\s*/Page\b", printed)) >= 1
     assert b"/MediaBox [0 0 594.95" in printed or b"/MediaBox [0 0 595" in printed  # A4

@@ -232,16 +232,47 @@ def test_a_segment_that_changes_class_says_when_and_is_found_by_each(browser, se
     page.end()
 
 
+NEAR_AT_ONCE = ((3, 0, 0.1, 0.45), (1, 0.5, 0.05, 0.9))  # a near miss at the clip's beginning
+
+
+def test_a_near_miss_is_decided_on_only_where_it_was_chosen(browser, server, tmp_path):
+    video = make_video(tmp_path / "ramp.mp4", seconds=24)
+    sha256, _ = keep(server, video, lambda clip: made_up(clip, FakeAnalyzer(), NEAR_AT_ONCE))
+    page = Watched(browser, server, reviewer="ramp")
+    page.goto(f"{server.url}?clip={sha256}")
+    page.wait_result()
+    assert page.inner_text(".rv-misses td:nth-child(2)").startswith("00:00")
+    press(page, "c")
+    wait_ack(page, "Select a segment first")
+    press(page, ".", ",")  # moved within it
+    page.wait_time(0)
+    assert page.locator(".rv-table tr[aria-current]").count() == 0
+    block = page.locator(".rv-strip .rv-block.rv-near").bounding_box()
+    page.mouse.click(block["x"] + block["width"] / 2, block["y"] + 100)
+    page.wait_for_selector(".rv-misses tr[aria-current]")
+    press(page, "w")
+    wait_ack(page, "This clip has segments: it is done when all of them are decided.")
+    press(page, "c")
+    wait_ack(page, "Confirmed near miss")
+    page.end()
+
+
 @pytest.mark.parametrize("width", [1440, 390])
 def test_an_unclear_name_is_told_in_full_and_its_parts_have_their_own(browser, server, tmp_path, width):
     video = make_video(tmp_path / f"pier{width}.mp4", seconds=24, options=("-metadata", f"title=pier {width}"))
+    both = re.compile(r"unclear: (fighting or car accident|car accident or fighting)")
     unclear = lambda clip: replace(made_up(clip, FakeAnalyzer(), CHANGING), least_share=0.6)  # noqa: E731
     sha256, _ = keep(server, video, unclear)
     page = Watched(browser, server, width, reviewer=f"pier {width}")
+    page.goto(f"{server.url}?view=events&ev_words=pier{width}")
+    page.wait_for_selector(".rv-ev-label")
+    assert both.match(page.inner_text(".rv-ev-label"))
+    if width > 390:
+        assert page.locator(".rv-ev-label").evaluate("name => name.scrollWidth <= name.clientWidth")
+        assert both.search(page.locator(".rv-shelf li", has_text=f"pier{width}").text_content())
     page.goto(f"{server.url}?clip={sha256}&t=0")
     page.wait_result()
     row = page.locator(".rv-flagged .rv-class")
-    both = re.compile(r"unclear: (fighting or car accident|car accident or fighting)")
     assert both.match(row.inner_text())
     assert row.evaluate("cell => cell.scrollWidth <= cell.clientWidth")
     assert both.search(page.inner_text(".rv-strip .rv-block"))

@@ -151,6 +151,8 @@ def test_truth_is_shaded_measured_kept_and_removed(reviewed, page, server, clips
     field = page.locator(".rv-hit").bounding_box()
     x = [field["x"] + second / SECONDS * field["width"] for second in (2, 4, 12, 16)]
     assert np.ravel(page.evaluate(SHADE)) == pytest.approx(x, abs=3)
+    name, below = (page.locator(f".rv-{each}").bounding_box() for each in ("truthname", 'fold[data-lane="classes"]'))
+    assert name["y"] + name["height"] + 3 <= below["y"]
 
     scores = Client(server.url, verbose=False).predict(
         handle_file(str(clips["main"])), "demo", 0.5, api_name="/analyze"

@@ -132,19 +132,29 @@ def test_the_words_of_a_panel_by_hand():
     late = ScoredVideo("b", np.array([0, 0, 0, 0, 0.6, 0]), [(0, 4, "fire")], seen="no")
     panel = panel_of([ScoredVideo("a", quiet, [], kind="cctv", seen="group"), late])
     said = {line.what: (line.value, line.note) for line in panel_lines(panel)}
-    assert said["false alarms an hour of normal footage"] == ("1.00 (0.03 to 5.57)", "1 in 1.00 h of 1 videos")
+    assert said["false alarms an hour of normal footage"] == ("1.00 (0.03 to 5.57)", "1 in 1.00 h of 1 video")
     assert said["false alarms an hour of normal footage, cctv"][0] == "1.00 (0.03 to 5.57)"
     assert said["events found (recall)"] == ("100.0 %", "1 of 1")
     assert said["segments that are right (precision)"] == ("50.0 %", "1 of 2")
     assert said["from an event's start to its first flag"] == (
         "2.67 s",
-        "median of 1; 1 take over 2 s, 0 over 10 s",
+        "median of 1; 1 over 2 s, 0 over 10 s",
     )
     assert said["AUC within single videos"][0] == "not measured"
-    assert said["seen in training"] == ("0 of 2 videos", "and 1 others of a camera or film that training has seen")
+    assert said["seen in training"] == ("0 of 2 videos", "and 1 other of a camera or film that training has seen")
     assert panel_text(panel).startswith(
         "m on d <b>: 2 videos (1 with events) of 2 groups, 1.00 h, 1.00 h of them normal"
     )
+
+
+def test_one_video_is_no_videos_and_what_is_short_or_missing_is_no_zero():
+    (one,) = videos = [ScoredVideo("b", np.array([0, 0, 0, 0, 0.6, 0]), [(0, 4, "fire")])]
+    assert panel_text(panel_of(videos)).startswith(
+        "m on d <b>: 1 video (1 with events) of 1 group, 0.1 min, none of them normal"
+    )
+    quiet = replace(one, truth=[], scores=np.tile([0.9, 0, 0], 30))
+    said = {line.what: line.note for line in panel_lines(panel_of([quiet]))}
+    assert said["false alarms an hour of normal footage"].endswith(" in 1.0 min of 1 video")
 
 
 def test_files_are_written_for_a_panel_of_which_little_is_measured(tmp_path):

@@ -15,7 +15,7 @@ import numpy as np
 
 from app.export.checks import ExportError, check_rows, check_text, check_zip, reopening
 from app.export.cue_files import edl_text, vtt_text
-from app.export.marks_file import csv_text, guarded_cell, json_text
+from app.export.marks_file import csv_text, json_text, table_row
 from app.export.reel import write_reel
 from app.export.report import report_html
 from app.export.reviewed import Reviewed, safe_stem
@@ -27,6 +27,7 @@ from cmhkf.media.clip import Clip, cut_places, frame_times
 from cmhkf.media.cutting import NOWHERE, Piece, cut_pieces, plan_piece
 from cmhkf.media.written import Written, stills
 from cmhkf.progress import Progress
+from cmhkf.settings import picked
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -36,6 +37,7 @@ KINDS = (*PAPERS, "clips", "reel", "figures")
 TEXTS = {"csv": csv_text, "json": json_text, "vtt": vtt_text, "edl": edl_text}
 THUMBNAIL_PX = 320  # twice what is shown, for print
 MANIFEST = "MANIFEST.sha256"
+CLIPS_COLUMNS = ("file", "id", "label", "state", "start_s", "end_s", "cut_start_s", "cut_end_s", "how")
 
 Writing = Generator[Progress, None, Path]  # yields progress; returns the one file that was written
 T = TypeVar("T")
@@ -129,11 +131,12 @@ def _write_clips(reviewed: Reviewed, folder: Path) -> Generator[Progress]:
     written = yield from _steps("clips", work, pieces)
     table = folder / "clips.csv"
     with table.open("w", encoding="utf-8-sig", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["file", "id", "label", "state", "start_s", "end_s", "cut_start_s", "cut_end_s", "how"])
+        writer = csv.DictWriter(file, CLIPS_COLUMNS)
+        writer.writeheader()
         for name, mark, piece, made in zip(names, marks, pieces, written, strict=True):
-            text = [guarded_cell(cell) for cell in (name, mark.id, mark.label, mark.state)]
-            writer.writerow([*text, mark.start_s, mark.end_s, piece.start_s, piece.end_s, _how(made)])
+            cut = {"cut_start_s": piece.start_s, "cut_end_s": piece.end_s}
+            told = picked(mark, "id", "label", "state", "start_s", "end_s")
+            writer.writerow(table_row({"file": name, "how": _how(made)} | told | cut))
     check_rows(table, len(marks))
 
 

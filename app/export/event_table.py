@@ -6,12 +6,12 @@ from dataclasses import asdict
 from pathlib import Path
 
 from app.export.bundle import Writing
-from app.export.marks_file import guarded_cell
+from app.export.marks_file import table_row
 from app.review.event_list import Event
 from cmhkf.progress import Progress
 
 FIELDS = ("name", "clip", "camera", "at", "recorded", "start_s", "end_s", "peak_s", "state", "label", "model_label")
-FIELDS += ("classes", "score", "near_miss", "note", "segment", "analysis_id")
+FIELDS += ("called", "classes", "score", "near_miss", "note", "segment", "analysis_id", "reviewer")
 
 
 def write_event_table(events: Sequence[Event], reviewer: str, folder: Path) -> Writing:
@@ -19,10 +19,10 @@ def write_event_table(events: Sequence[Event], reviewer: str, folder: Path) -> W
     yield Progress("writing", 0, len(events))
     file = folder / "events.csv"
     with file.open("w", newline="", encoding="utf-8-sig", errors="replace") as out:  # Excel knows it by the mark
-        writer = csv.writer(out)
-        writer.writerow([*FIELDS, "reviewer"])
+        writer = csv.DictWriter(out, FIELDS)
+        writer.writeheader()
         for event in events:
-            row = asdict(event) | {"classes": "; ".join(event.classes)}
-            cells = [row[name] for name in FIELDS] + [reviewer if event.state != "open" else ""]
-            writer.writerow([guarded_cell(cell) if isinstance(cell, str) else cell for cell in cells])
+            by = reviewer if event.state != "open" else ""
+            row = asdict(event) | {"classes": "; ".join(event.classes), "reviewer": by}
+            writer.writerow(table_row({name: row[name] for name in FIELDS}))
     return file

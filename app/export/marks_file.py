@@ -112,6 +112,17 @@ def guarded_cell(text: str) -> str:
     return "'" + text if FORMULA.match(text) else text
 
 
+def table_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The cells of a row of a table that is not read back: text is guarded, seconds are rounded to milliseconds."""
+    return {name: _table_cell(name, value) for name, value in row.items()}
+
+
+def _table_cell(name: str, value: Any) -> Any:
+    if isinstance(value, str):
+        return guarded_cell(value)
+    return round(value, 3) if name.endswith("_s") and value is not None else value
+
+
 def _unguarded(text: str) -> str:
     return text[1:] if text.startswith("'") and FORMULA.match(text) else text
 

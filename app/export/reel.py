@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from app.export.captions import Layout, layout_of, title_card
 from app.export.checks import ExportError, check_rows, reopening
-from app.export.marks_file import guarded_cell
+from app.export.marks_file import table_row
 from app.export.shots import TITLE_S, ReelChoice, Shot, Shown, limited
 from cmhkf.errors import MediaError
 from cmhkf.media.written import Written, checked, write_mp4s
@@ -129,7 +129,7 @@ def _write_table(table: Path, shown: Sequence[Shown], faults: Sequence[tuple[str
         writer.writeheader()
         rows = [{"n": number} | _times(one) | _said(one) for number, one in enumerate(shown, 1)]
         for row in [*rows, *({"clip": name, "remark": f"left out: {why}"} for name, why in faults)]:
-            writer.writerow({k: guarded_cell(v) if isinstance(v, str) else v for k, v in row.items()})
+            writer.writerow(table_row(row))
     check_rows(table, len(shown) + len(faults))
 
 

@@ -65,6 +65,7 @@ class Event:
     state: str
     label: str
     model_label: str
+    called: str  # its class in words: "unclear: riot or fighting" where that is all that the model says
     classes: tuple[str, ...]  # over time, where they change
     score: float | None
     start_s: float
@@ -225,6 +226,7 @@ def _event(row: EventRow, others: tuple[str, ...]) -> Event:
         state=row.state,
         label=row.label,
         model_label=row.model_label,
+        called=row.called,
         classes=_classes(row.classes),
         score=None if row.lack > 1 else round(1 - row.lack, 4),
         start_s=row.start_s,

@@ -22,7 +22,7 @@ from app.clips.names import named
 from app.clips.store import AnalysisRow, Base, ClipRow
 from app.clips.workspace import Cut, Workspace
 from app.review.log import DecisionRow
-from app.review.marks import Mark, fold, is_watched, n_open, paired, runs_of
+from app.review.marks import Mark, fold, is_watched, n_open, name_of, paired, runs_of
 from app.review.reviews import Reviews, View
 from cmhkf import Analysis, CmhkfError
 from cmhkf.analysis import Curve
@@ -62,6 +62,7 @@ class CountsRow(Base):
     n_decided: Mapped[int]
     left_s: Mapped[float]
     label: Mapped[str]  # of the mark with the highest score; empty without one
+    called: Mapped[str]  # the same in words
     watched: Mapped[bool]
     unseen: Mapped[str]  # JSON: what of the footage was not seen
     error: Mapped[str]  # why the analysis cannot be read
@@ -82,6 +83,7 @@ class EventRow(Base):
     state: Mapped[str]
     label: Mapped[str]
     model_label: Mapped[str]
+    called: Mapped[str]  # its class in words, as `name_of` gives it
     classes: Mapped[str]  # JSON: those that it has over time, where they change; empty where it is one
     lack: Mapped[float]  # 1 - score, so that all orders go up; 2 without a score
     start_s: Mapped[float]
@@ -168,9 +170,10 @@ class EventIndex:
         workspace.when_forgotten(self._forget)
 
     def _renew_older(self) -> None:
-        """The tables of earlier releases lack the classes; what they hold is made anew."""
-        if all(column["name"] != "classes" for column in inspect(self._engine).get_columns("events")):
-            tables = [Base.metadata.tables[row.__tablename__] for row in (EventRow, OtherRow, CountsRow)]
+        """The tables of earlier releases lack columns; what they hold is made anew."""
+        tables = [Base.metadata.tables[row.__tablename__] for row in (EventRow, OtherRow, CountsRow)]
+        there = inspect(self._engine)
+        if any(len(there.get_columns(table.name)) < len(table.columns) for table in tables):
             Base.metadata.drop_all(self._engine, tables)
             Base.metadata.create_all(self._engine)
 
@@ -297,6 +300,7 @@ def _counts(view: View | None) -> dict[str, Any]:
         "n_decided": sum(mark.state != "open" for mark in marks),
         "left_s": sum(mark.end_s - mark.start_s for mark in marks if mark.state == "open"),
         "label": top.label if top else "",
+        "called": name_of(top, view.analysis) if view and top else "",
         "watched": bool(view and is_watched(view.log)),
         "unseen": json.dumps(view and as_rows(view.analysis.unseen_s)),
         "error": "",
@@ -332,6 +336,7 @@ def _event(view: View, mark: Mark, begun: float) -> dict[str, Any]:
         "state": mark.state,
         "label": mark.label,
         "model_label": mark.model_label,
+        "called": name_of(mark, view.analysis),
         "classes": json.dumps(classes) if classes else "",
         "lack": 2.0 if mark.model_score is None else 1 - float(mark.model_score),
         "start_s": mark.start_s,

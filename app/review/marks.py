@@ -160,7 +160,7 @@ def runs_of(mark: Mark, analysis: Analysis | Curve) -> tuple[ClassRun, ...]:
 
 def name_of(mark: Mark, analysis: Analysis | Curve) -> str:
     """Its class in words; whether the model's own name is unclear is told until a person has decided."""
-    if mark.revision or mark.label != mark.model_label:
+    if mark.revision or mark.label != mark.model_label or not analysis.least_share:
         return mark.label
     return replace(segment_between(analysis, mark.start_s, mark.end_s), label=mark.label).name
 

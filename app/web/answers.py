@@ -104,6 +104,7 @@ def listed_json(listed: Listed, left_s: Mapping[str, float | None]) -> Json:
         "seen": glance is not None,
         "segments": glance and glance.n_segments,
         "label": glance and glance.label,
+        "called": glance and glance.called,
         "error": glance.error if glance else "",
         "unseen_s": as_rows(glance.unseen_s) if glance else None,
         "work": plain(job.status) | {"left_s": left_s.get(job.id)} if job and unread and not ended else None,

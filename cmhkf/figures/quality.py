@@ -9,6 +9,7 @@ import numpy as np
 from cmhkf.figures.style import CALM, DIM, PAGE_IN, SALIENCY, SCORE, TRUTH, new_figure, styled
 from cmhkf.metrics.intervals import Interval
 from cmhkf.metrics.panel import Panel
+from cmhkf.metrics.panel_text import length
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -76,7 +77,7 @@ def _alarms(axes: Axes, panel: Panel) -> None:
         rate = alarms.poisson
         axes.plot([max(edge, MOST_ALARMS) for edge in rate[1:]], (row, row), color=SCORE)
         axes.plot(max(rate.value, MOST_ALARMS), row, "o", color=SCORE, markersize=4)
-    names = [f"{alarms.kind} ({alarms.hours:.2f} h)" for alarms in panel.alarms]
+    names = [f"{alarms.kind} ({length(alarms.hours)})" for alarms in panel.alarms]
     axes.set(yticks=range(len(names)), yticklabels=names, xlabel="by Poisson's law, 95 %")
     _by_decades(axes)
     axes.margins(y=0.2)

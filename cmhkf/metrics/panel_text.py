@@ -24,9 +24,10 @@ class Line(NamedTuple):
 
 def panel_title(panel: Panel) -> str:
     """What was measured, in one sentence."""
+    normal = length(panel.normal_hours) if panel.normal_hours else "none"
     return (
-        f"{panel.model} on {panel.dataset}: {panel.n_videos:,} videos ({panel.n_abnormal:,} with events) of "
-        f"{panel.n_groups:,} groups, {panel.hours:.2f} h, {panel.normal_hours:.2f} h of them normal"
+        f"{panel.model} on {panel.dataset}: {_many(panel.n_videos, 'video')} ({panel.n_abnormal:,} with events) of "
+        f"{_many(panel.n_groups, 'group')}, {length(panel.hours)}, {normal} of them normal"
     )
 
 
@@ -78,6 +79,15 @@ def plain(found: Interval, unit: str = "") -> str:
     return f"{_rounded(found.value)}{unit}{between}"
 
 
+def length(hours: float) -> str:
+    """A length of footage: "2.50 h", or "1.5 min" of less than a tenth of an hour."""
+    return f"{hours:.2f} h" if hours >= 0.1 else f"{60 * hours:.1f} min"
+
+
+def _many(n: int, noun: str) -> str:
+    return f"{n:,} {noun}" + ("" if n == 1 else "s")
+
+
 def _rounded(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
@@ -89,9 +99,9 @@ def _ranking(panel: Panel) -> Iterator[Line]:
         return percent(getattr(areas, name)) if areas else NOT_MEASURED
 
     yield Line("ranking", "pooled AUC", area(panel.pooled, "auc"), "all videos together; chance gets 50 %")
-    n = len(panel.within_aucs)
     within = percent(panel.within) if panel.within else NOT_MEASURED
-    yield Line("ranking", "AUC within single videos", within, f"mean of {n:,} videos with anomalous and normal time")
+    note = f"mean of {_many(len(panel.within_aucs), 'video')} with anomalous and normal time"
+    yield Line("ranking", "AUC within single videos", within, note)
     note = "each video's highest score in place of its curve: it finds no moment"
     yield Line("ranking", "AUC of a constant for each video", area(panel.constant, "auc"), note)
     note = "a scorer that knows which videos hold an event, and not when"
@@ -111,7 +121,7 @@ def _events(panel: Panel) -> Iterator[Line]:
     yield Line("events", "segments that are right (precision)", percent(events.precision), precision)
     yield Line("events", "F1 of events", percent(events.f1), "")
     late = [sum(latency > s for latency in events.latencies_s) for s in (2, 10)]
-    note = f"median of {events.n_found:,}; {late[0]:,} take over 2 s, {late[1]:,} over 10 s" if events.n_found else ""
+    note = f"median of {events.n_found:,}; {late[0]:,} over 2 s, {late[1]:,} over 10 s" if events.n_found else ""
     yield Line("events", "from an event's start to its first flag", plain(events.latency_s, " s"), note)
 
 
@@ -121,7 +131,7 @@ def _alarms(panel: Panel) -> Iterator[Line]:
         yield Line("alarms", what, NOT_MEASURED, "")
     for alarms in panel.alarms:
         kind = "" if alarms.kind == EVERY_KIND else f", {alarms.kind}"
-        note = f"{alarms.n_alarms:,} in {alarms.hours:.2f} h of {alarms.n_videos:,} videos"
+        note = f"{alarms.n_alarms:,} in {length(alarms.hours)} of {_many(alarms.n_videos, 'video')}"
         yield Line("alarms", what + kind, plain(alarms.poisson), note)
 
 
@@ -130,7 +140,7 @@ def _meaning(panel: Panel) -> Iterator[Line]:
     yield Line("meaning", "calibration error", error, "mean distance of a score from the share that is anomalous")
     confusion = panel.confusion
     value = percent(confusion.right) if confusion else NOT_MEASURED
-    note = f"of {confusion.n_known:,} events found whose class the model knows" if confusion else ""
+    note = f"of {_many(confusion.n_known, 'event')} found whose class the model knows" if confusion else ""
     yield Line("meaning", "called by the right class", value, note)
 
 
@@ -140,8 +150,8 @@ def _origin(panel: Panel) -> Iterator[Line]:
         yield Line("origin", "seen in training", NOT_MEASURED, "the training videos are not known")
         return
     unknown = f"; of {overlap.n_unknown:,} it is not known" if overlap.n_unknown else ""
-    note = f"and {overlap.n_groups:,} others of a camera or film that training has seen{unknown}"
-    yield Line("origin", "seen in training", f"{overlap.n_videos:,} of {n:,} videos", note)
+    note = f"and {_many(overlap.n_groups, 'other')} of a camera or film that training has seen{unknown}"
+    yield Line("origin", "seen in training", f"{overlap.n_videos:,} of {_many(n, 'video')}", note)
 
 
 def _matrix(panel: Panel) -> Iterator[str]:

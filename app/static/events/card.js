@@ -63,7 +63,7 @@ export function makeCard() {
     const mark = make('b', 'rv-ev-state', sign);
     mark.title = word;
     mark.append(make('span', 'rv-off', word));
-    const label = event.label + (event.label !== event.model_label && event.model_label ? ' *' : '');
+    const label = event.called + (event.label !== event.model_label && event.model_label ? ' *' : '');
     const score = event.score?.toFixed(2) ?? (event.model_label ? '–' : 'by hand');
     head.append(mark, make('span', 'rv-ev-label', label), make('span', 'rv-ev-score', score));
     if (event.near_miss) head.insertBefore(make('span', 'rv-ev-near', 'near miss'), head.lastChild);
@@ -78,7 +78,9 @@ export function makeCard() {
     const box = make('span', 'rv-ev-box');
     box.ariaHidden = 'true';
     card.replaceChildren(screen, text, box, ...(pending ? [make('span', 'rv-ev-saving', 'saving…')] : []));
-    card.title = [event.name, event.model_label && 'Model: ' + event.model_label, extra].filter(Boolean).join('\n');
+    card.title = [event.name, event.called, event.model_label && 'Model: ' + event.model_label, extra]
+      .filter(Boolean)
+      .join('\n');
   }
 
   // The strip, when it is there; `error`: why there is none.

@@ -6,6 +6,8 @@ import { request, uploadFile } from '../lib/server.js';
 import { listen, tell } from '../state.js';
 import { GAP_PX } from '../timeline/lanes.js';
 
+const CLEAR_PX = 2; // so far above the lane's end the name stays clear of the next lane's
+
 export function makeTruth({ onSeek }) {
   const box = find('.rv-gt');
   const said = find('.rv-gt-said');
@@ -22,7 +24,7 @@ export function makeTruth({ onSeek }) {
     const { toPx, lanes, width } = laid;
     layer.style.top = lanes.score.top + 'px';
     layer.style.height = lanes.score.height + GAP_PX + 'px';
-    name.style.top = lanes.score.top + lanes.score.height + GAP_PX / 2 + 'px';
+    name.style.top = lanes.score.top + lanes.score.height - CLEAR_PX + 'px';
     layer.replaceChildren(
       ...segments.map((s) => {
         const [from, to] = [clamp(toPx(s.start_s), -4, width + 4), clamp(toPx(s.end_s), -4, width + 4)];

@@ -35,5 +35,5 @@ export function wordsOfEntry(entry, where) {
   const score = (entry.trained ? 'peak ' : 'untrained ') + entry.peak.toFixed(2);
   if (segments === null) return [score, '', null];
   if (where === 'quiet') return [score, (entry.watched ? '✓ watched, nothing here' : 'no segments') + lost, null];
-  return [score, (review ? reviewWords(review) : plural(segments, 'segment')) + ' · ' + entry.label + lost, null];
+  return [score, (review ? reviewWords(review) : plural(segments, 'segment')) + ' · ' + entry.called + lost, null];
 }

@@ -1,5 +1,6 @@
 // The plots of one quality panel, as SVG in the page's colours. Every number in them stands in the table as well.
 import { make, svg } from '../lib/dom.js';
+import { plural } from '../lib/format.js';
 import { decades, flaggedWithin, histogram } from './rows.js';
 
 const [WIDTH, HEIGHT] = [360, 220];
@@ -102,7 +103,7 @@ function within({ within_aucs: aucs }) {
   for (const [i, count] of bins.entries()) if (count) plot.bar(i / 20, (i + 1) / 20, 0, count, 'rv-q-fill2');
   plot.line([[0.5, 0], [0.5, most]], 'rv-q-chance'); // prettier-ignore
   const below = aucs.filter((auc) => auc < 0.5).length;
-  return figure('AUC of each video', plot.drawing, `${below} of ${aucs.length} videos lie below chance`);
+  return figure('AUC of each video', plot.drawing, `below chance: ${below} of ${plural(aucs.length, 'video')}`);
 }
 
 function hourly(values) {
@@ -110,10 +111,12 @@ function hourly(values) {
   return { ticks: ticks.map((value) => [value]), of: logarithmic(ticks[0], ticks[ticks.length - 1]) };
 }
 
+const lengthOf = (hours) => (hours < 0.1 ? (60 * hours).toFixed(1) + ' min' : hours.toFixed(1) + ' h');
+
 function alarms({ alarms: kinds }) {
   const title = 'False alarms an hour of normal footage';
   if (!kinds.length) return figure(title, null);
-  const rows = kinds.map((one) => ({ name: `${one.kind}, ${one.hours.toFixed(1)} h`, value: one.poisson }));
+  const rows = kinds.map((one) => ({ name: `${one.kind}, ${lengthOf(one.hours)}`, value: one.poisson }));
   const x = { ...hourly(rows.map(({ value }) => value[2])), name: 'an hour, with the interval of Poisson’s law' };
   const plot = rowsOf(rows, x, 92);
   for (const [i, { value }] of rows.entries()) {

@@ -155,7 +155,7 @@ export function makeReview({ video, transport, footage, onOpen }) {
     },
     learnKeys: decideBar.learn,
     startReviewer: reviewer.start,
-    watched: watched.press,
+    ...whenFinal({ watched: watched.press }),
     cancel() {
       decisions.cancel();
       decideBar.forget();

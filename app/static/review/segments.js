@@ -142,7 +142,8 @@ export function makeSegments({ onGo, onSeek, onFilter }) {
     isShown,
     fits: filter.fits,
     byId,
-    at: (time) => all().find((m) => filter.fits(m) && inside(m, time)), // playback passes by what is filtered out
+    // Playback passes by what is filtered out, and by near misses: those are decided on only where somebody chose one.
+    at: (time) => marks.find((m) => filter.fits(m) && inside(m, time)),
     under: (time) => all().find((m) => inside(m, time)),
     number: numberOf,
     marks: () => marks,
