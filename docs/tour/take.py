@@ -1,4 +1,4 @@
-"""Takes the README's pictures of the page: the bundled examples, seen by the demo model, at a threshold of 0.25.
+"""Takes the README's pictures of the page: the bundled examples, seen by the demo model, at a threshold of 0.13.
 
     python docs/tour/take.py
 
@@ -27,7 +27,7 @@ NAMES = {  # under which the examples are uploaded: a camera and a time, as a re
     "scuffle": "market square 2026-11-29 17-12-00",
     "crash": "crossing 2026-11-29 11-26-00",
 }
-THRESHOLD = "0.25"
+THRESHOLD = "0.13"
 SETTLE_MS = 2500
 ANALYSED_MS = 600_000
 
