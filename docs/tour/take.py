@@ -82,7 +82,7 @@ def take(page: Page) -> None:
     save(page, "why")
     page.click(".rv-theme")
     page.click('.rv-views [data-go="events"]')
-    page.wait_for_function("[...document.querySelectorAll('.rv-ev-card')].every((card) => card.querySelector('img'))")
+    page.wait_for_function("[...document.querySelectorAll('.rv-ev-card')].every((card) => card.querySelector('img')?.naturalWidth)")
     page.press(".rv-ev-card", "ArrowRight")
     save(page, "events")
 
