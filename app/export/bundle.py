@@ -37,7 +37,7 @@ KINDS = (*PAPERS, "clips", "reel", "figures")
 TEXTS = {"csv": csv_text, "json": json_text, "vtt": vtt_text, "edl": edl_text}
 THUMBNAIL_PX = 320  # twice what is shown, for print
 MANIFEST = "MANIFEST.sha256"
-CLIPS_COLUMNS = ("file", "id", "label", "state", "start_s", "end_s", "cut_start_s", "cut_end_s", "how")
+CLIPS_COLUMNS: tuple[str, ...] = ("file", "id", "label", "state", "start_s", "end_s", "cut_start_s", "cut_end_s", "how")
 
 Writing = Generator[Progress, None, Path]  # yields progress; returns the one file that was written
 T = TypeVar("T")

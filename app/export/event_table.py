@@ -10,7 +10,19 @@ from app.export.marks_file import table_row
 from app.review.event_list import Event
 from cmhkf.progress import Progress
 
-FIELDS = ("name", "clip", "camera", "at", "recorded", "start_s", "end_s", "peak_s", "state", "label", "model_label")
+FIELDS: tuple[str, ...] = (
+    "name",
+    "clip",
+    "camera",
+    "at",
+    "recorded",
+    "start_s",
+    "end_s",
+    "peak_s",
+    "state",
+    "label",
+    "model_label",
+)
 FIELDS += ("called", "classes", "score", "near_miss", "note", "segment", "analysis_id", "reviewer")
 
 

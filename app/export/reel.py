@@ -26,7 +26,17 @@ if TYPE_CHECKING:
     from app.export.film import Film
 
 CRF = 14  # of the footage, which is encoded once more
-COLUMNS = ("n", "reel_start_s", "reel_end_s", "clip", "clip_sha256", "start_s", "end_s", "shown_start_s", "shown_end_s")
+COLUMNS: tuple[str, ...] = (
+    "n",
+    "reel_start_s",
+    "reel_end_s",
+    "clip",
+    "clip_sha256",
+    "start_s",
+    "end_s",
+    "shown_start_s",
+    "shown_end_s",
+)
 COLUMNS += ("model_label", "model_score", "model_id", "trained", "threshold", "state", "label", "reviewer", "remark")
 
 
