@@ -247,8 +247,23 @@ def test_a_near_miss_is_decided_on_only_where_it_was_chosen(browser, server, tmp
     press(page, ".", ",")  # moved within it
     page.wait_time(0)
     assert page.locator(".rv-table tr[aria-current]").count() == 0
+    page.fill(".rv-cut input[name=threshold]", "0.97")  # the strongest is a near miss
+    page.wait_for_selector(".rv-flagged:not(:has(tr))", state="attached")
+    page.click("#rv-tab-why")
+    page.click("#rv-panel-why button:has-text('Go to the strongest')")
+    page.wait_for_selector("#rv-panel-why .rv-whyhead:has-text('fighting')")
+    page.click("#rv-tab-segments")
+    page.fill(".rv-cut input[name=threshold]", "0.5")
+    page.wait_for_selector(".rv-flagged tr")
+    page.wait_for_selector(".rv-strip .rv-block.rv-near")
     block = page.locator(".rv-strip .rv-block.rv-near").bounding_box()
     page.mouse.click(block["x"] + block["width"] / 2, block["y"] + 100)
+    page.wait_for_selector(".rv-misses tr[aria-current]")
+    page.goto(f"{server.url}?view=events&ev_words=ramp&ev_misses=only")
+    page.wait_for_selector(".rv-ev-card[aria-current]")
+    page.focus(".rv-ev-card[aria-current]")
+    press(page, "Enter")
+    page.wait_result()
     page.wait_for_selector(".rv-misses tr[aria-current]")
     press(page, "w")
     wait_ack(page, "This clip has segments: it is done when all of them are decided.")

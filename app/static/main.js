@@ -68,15 +68,15 @@ function build() {
   const clipView = makeClipView({ footage, transport, review, library, events: () => events });
   let cameFrom = ''; // the view that a clip was opened from
   let lastClip = null; // as it was opened
-  const openClip = (which, time = null) => {
+  const openClip = (which, time = null, segment = null) => {
     cameFrom = state.view;
     lastClip = which;
-    return clipView.open(which, time);
+    return clipView.open(which, time, { segment });
   };
   const events = makeEvents({
     reviewer,
     decider: review.decider,
-    onOpen: (which, time) => (which ? openClip(which, time) : clipView.showEvents()),
+    onOpen: (which, ...place) => (which ? openClip(which, ...place) : clipView.showEvents()),
     onClip: () => (lastClip ? clipView.open(lastClip) : clipView.home()),
     onReel: (...selected) => exporting.reelOf(...selected),
   });
@@ -97,7 +97,7 @@ function build() {
   watchFiles(take.files);
   const onOpen = ({ time_s, ...which }) => clipView.open(which, time_s);
   const panels = { onSeek: transport.seek, onOpen, now: transport.now };
-  makeWhy({ ...panels, strongest: review.strongest });
+  makeWhy({ ...panels, onSeek: review.seek, strongest: review.strongest });
   makeClasses(panels);
   makeTruth(panels);
   makeMap({ ...panels, video });

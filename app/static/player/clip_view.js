@@ -92,9 +92,10 @@ export function makeClipView({ footage, transport, review, library, events }) {
     else await showAnalysis((await request('show', { analysis_id: end.result })).analysis, visit);
   }
 
-  // Without a `time`, a clip whose review was begun opens at what is left of it. `turns`: into a new entry of the history.
+  // Without a `time`, a clip whose review was begun opens at what is left of it. `segment`: the id of the one to select,
+  // `turns`: into a new entry of the history.
   let opening = 0;
-  async function open(which, time = null, turns = true) {
+  async function open(which, time = null, { segment = null, turns = true } = {}) {
     const mine = ++opening;
     const answer = await request('show', which).catch((error) => mine === opening && notOpened(error));
     await review.settled(); // what was pressed before belongs to the clip on screen
@@ -103,6 +104,7 @@ export function makeClipView({ footage, transport, review, library, events }) {
     if (turns) turnPage(clip.sha256);
     const visit = leaveFor(clip.sha256);
     length_s = clip.duration_s;
+    if (segment) review.want(segment);
     review.begins(time === null);
     notice.clear('home');
     view('clip');
@@ -123,7 +125,7 @@ export function makeClipView({ footage, transport, review, library, events }) {
 
   // What is on screen stays.
   function notOpened(error) {
-    review.forget();
+    review.want(null);
     if (state.clip || state.view) notice.fail('page', error);
     else home(wordsOf(error));
   }
@@ -156,7 +158,7 @@ export function makeClipView({ footage, transport, review, library, events }) {
   // `status`: what the first page waits for, and a clip does not.
   async function goToAddress(status = null) {
     const { which, time, view: wanted } = readAddress();
-    if (which) return open(which, time, false);
+    if (which) return open(which, time, { turns: false });
     await status;
     if (wanted === 'events') await showEvents(false);
     else await home('', false);

@@ -31,7 +31,7 @@ export function makeReview({ video, transport, footage, onOpen }) {
   const reviewer = makeReviewer({ onChange: changeReviewer });
   const decisions = makeDecisions({ segments, question, now: transport.now, reviewer, onReview: decided, onReload: cutSoon, onGo: go, onAdded: choose, onOpen }); // prettier-ignore
   const decideBar = makeDecideBar({ video, decisions, transport });
-  let wanted = null; // the segment that an address names
+  let wanted = null; // the segment that an address or an event names
   let resuming = false;
   let timer = null;
   let underWay = null; // curves that are being fetched, or were
@@ -150,8 +150,8 @@ export function makeReview({ video, transport, footage, onOpen }) {
     begins: (anywhere) => {
       resuming = anywhere && !wanted;
     },
-    forget: () => {
-      wanted = null;
+    want: (id) => {
+      wanted = id;
     },
     learnKeys: decideBar.learn,
     startReviewer: reviewer.start,
