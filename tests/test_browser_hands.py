@@ -278,7 +278,7 @@ def test_a_decision_without_a_name_is_kept_when_the_clip_is_left(browser, server
     page.wait_result()
     page.fill(".rv-reviewer input", "otto")
     press(page, "Enter")
-    wait_ack(page, "What you decided on the other clip is kept as otto.")
+    wait_ack(page, "What you decided on hall.mp4 is kept as otto.")
     page.click(".rv-shelf .rv-item:has-text('hall.mp4') .rv-entry")
     page.wait_for_function("document.querySelector('.rv-flagged tr')?.dataset.state === 'dismissed'")
     page.end()
