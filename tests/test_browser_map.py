@@ -30,7 +30,7 @@ def middle(point):
 @pytest.fixture(scope="module")
 def mapped(browser, server, clips):
     """A clip seen by a trained model, its map open."""
-    clip, _ = keep(server, clips["main"], lambda clip: made_up(clip, FakeAnalyzer(trained=True)))
+    clip, _ = keep(server, clips["main"], lambda clip: made_up(clip, FakeAnalyzer(trained=True, model_id="trained")))
     made = Watched(browser, server)
     made.goto(f"{server.url}?clip={clip}&t=0")
     made.wait_result()
