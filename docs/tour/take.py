@@ -27,7 +27,7 @@ NAMES = {  # under which the examples are uploaded: a camera and a time, as a re
     "scuffle": "market square 2026-11-29 17-12-00",
     "crash": "crossing 2026-11-29 11-26-00",
 }
-THRESHOLD = "0.13"
+THRESHOLD, N_EVENTS = "0.13", 3  # and what it flags
 SETTLE_MS = 2500
 ANALYSED_MS = 600_000
 
@@ -82,7 +82,9 @@ def take(page: Page) -> None:
     save(page, "why")
     page.click(".rv-theme")
     page.click('.rv-views [data-go="events"]')
-    page.wait_for_function("[...document.querySelectorAll('.rv-ev-card')].every((card) => card.querySelector('img')?.naturalWidth)")
+    shown = "(card) => card.querySelector('img')?.naturalWidth"
+    cards = "[...document.querySelectorAll('.rv-ev-card')]"
+    page.wait_for_function(f"{cards}.length === {N_EVENTS} && {cards}.every({shown})")
     page.press(".rv-ev-card", "ArrowRight")
     save(page, "events")
 
