@@ -212,6 +212,16 @@ class Watched:
         """All that the page itself can do."""
         return getattr(self.page, name)
 
+    def route(self, pattern, handle):
+        """As the page's own, and in force when it returns: Chromium lets requests pass for a moment."""
+        self.page.route(pattern, handle)
+        if not self.page.url.startswith("http"):
+            return
+        caught = []
+        self.page.route("**/?caught", lambda call: caught.append(call) or call.fulfill())
+        while not caught:
+            self.page.evaluate("fetch('?caught').then(() => null)")
+
     def close(self):
         self.page.close()
         self.idle.append(self.page.context)

@@ -253,7 +253,8 @@ def test_a_near_miss_is_decided_on_only_where_it_was_chosen(browser, server, tmp
     page.click("#rv-panel-why button:has-text('Go to the strongest')")
     page.wait_for_selector("#rv-panel-why .rv-whyhead:has-text('fighting')")
     page.click("#rv-tab-segments")
-    page.fill(".rv-cut input[name=threshold]", "0.5")
+    with page.expect_response(lambda answer: re.search('"threshold":0.5,.*"choose"', answer.request.post_data or "")):
+        page.fill(".rv-cut input[name=threshold]", "0.5")
     page.wait_for_selector(".rv-flagged tr")
     page.wait_for_selector(".rv-strip .rv-block.rv-near")
     block = page.locator(".rv-strip .rv-block.rv-near").bounding_box()
