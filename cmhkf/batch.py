@@ -360,14 +360,14 @@ def _made(
 
 def _outcome(job: Job, analysis: Analysis, *, kept: bool) -> Outcome:
     segments = flag_segments(analysis, job.threshold)
-    peak, line = int(analysis.scores.argmax()), analysis.timeline
+    peak, line = analysis.scores.argmax(), analysis.timeline
     return Outcome(
         video=job.video,
         file=str(job.file),
         duration_s=line.duration_s,
         **picked(analysis, "n_snippets", "modalities", "trained", "elapsed_s", "declared_duration_s"),
         peak_score=float(analysis.scores[peak]),
-        peak_s=min(float(line.middles_s[peak]), line.duration_s),
+        peak_s=float(line.middles_s[peak]),
         n_segments=len(segments),
         label=max(segments, key=lambda s: s.score).name if segments else "",
         unseen=analysis.unseen_s,

@@ -137,7 +137,7 @@ def _segment(analysis: Analysis | Curve, a: int, b: int, span_s: tuple[float, fl
     scores, line = analysis.scores, analysis.timeline
     start_s, end_s = span_s or (float(line.times_s[a]), _end_s(line, b))
     peak = a + int(scores[a:b].argmax())
-    peak_s = min(max(float(line.middles_s[peak]), start_s), end_s, line.duration_s)
+    peak_s = min(max(float(line.middles_s[peak]), start_s), end_s)
     label, share = strongest_class(analysis, a, b)
     second = second_class(analysis, a, b) if share < analysis.least_share else ""
     runs = class_runs(analysis, start_s, end_s, label)

@@ -66,10 +66,10 @@ class Timeline:
 
     @cached_property
     def middles_s(self) -> np.ndarray:
-        """Middle of every snippet in seconds, float64 [N]."""
-        if self.frame_times_s is None:
-            return self.times_s + self.snippet_s / 2
-        return (self.times_s + self.ends_s) / 2
+        """Middle of every snippet in seconds, no later than the clip's end, float64 [N]."""
+        varies = self.frame_times_s is not None
+        middles_s = (self.times_s + self.ends_s) / 2 if varies else self.times_s + self.snippet_s / 2
+        return np.minimum(middles_s, self.duration_s)
 
     def _edges_s(self, snippets: np.ndarray) -> np.ndarray:
         if self.frame_times_s is None:

@@ -36,8 +36,8 @@ def _cue(number: int, mark: Mark, reviewed: Reviewed) -> str:
 def title(mark: Mark, reviewed: Reviewed) -> str:
     """A mark in a line: what, how decided, how high, and its classes over time where they change."""
     untrained = "" if reviewed.analysis.trained else "untrained "
-    scored = "no score" if mark.model_score is None else f"{untrained}score {mark.model_score:.2f}"
-    scored = "added by hand" if mark.by_hand else scored
+    by_model = "no score" if mark.model_score is None else f"{untrained}score {mark.model_score:.2f}"
+    scored = "added by hand" if mark.by_hand else by_model
     over_time = ", ".join(map(str, reviewed.class_runs(mark)))
     return f"{reviewed.name(mark)} ({mark.state}, {scored})" + (f": {over_time}" if over_time else "")
 

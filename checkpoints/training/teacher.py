@@ -27,10 +27,10 @@ from checkpoints.training.footage import (
     Video,
 )
 from cmhkf.encoders.demo.video import ACTION, APPEARANCE, CHANGE, LOCAL, MOTION, VIDEO_DIM
+from cmhkf.model.cmhkf import PROBED_SNIPPETS
 
 INNER_FOLDS = 5
 STRENGTH = 1e-3  # C of the logistic regressions, on standardised columns
-SMOOTH_SNIPPETS = 9  # what a head says of a moment is blurred over 6 s
 
 
 class Head(NamedTuple):
@@ -152,7 +152,7 @@ def opinion(rows: np.ndarray, source: str) -> np.ndarray:
     and of those that know which video. Of UCF-Crime and films every head is asked.
     """
     asked = [i for i, head in enumerate(HEADS) if source not in (*SHORT, MORE) or source in head.sources]
-    when = blur(rows[:, [i for i in asked if i < len(WHEN)]].mean(axis=1), SMOOTH_SNIPPETS)
+    when = blur(rows[:, [i for i in asked if i < len(WHEN)]].mean(axis=1), PROBED_SNIPPETS)
     return 2 * when if source in SHORT else when + rows[:, [i for i in asked if i >= len(WHEN)]].mean()
 
 
