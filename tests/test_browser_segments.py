@@ -273,6 +273,15 @@ def test_a_near_miss_is_decided_on_only_where_it_was_chosen(browser, server, tmp
     page.end()
 
 
+# Whether the words of a card's name lie in its head, and all of its text in the card.
+IN_WHOLE = """card => {
+    const words = document.createRange();
+    words.selectNodeContents(card.querySelector('.rv-ev-label'));
+    const [name, head] = [words, card.querySelector('.rv-ev-head')].map((box) => box.getBoundingClientRect());
+    return name.right <= head.right && name.bottom <= head.bottom && card.scrollHeight <= card.clientHeight;
+}"""
+
+
 @pytest.mark.parametrize("width", [1440, 390])
 def test_an_unclear_name_is_told_in_full_and_its_parts_have_their_own(browser, server, tmp_path, width):
     video = make_video(tmp_path / f"pier{width}.mp4", seconds=24, options=("-metadata", f"title=pier {width}"))
@@ -283,8 +292,8 @@ def test_an_unclear_name_is_told_in_full_and_its_parts_have_their_own(browser, s
     page.goto(f"{server.url}?view=events&ev_words=pier{width}")
     page.wait_for_selector(".rv-ev-label")
     assert both.match(page.inner_text(".rv-ev-label"))
+    assert page.locator(".rv-ev-card").evaluate(IN_WHOLE)
     if width > 390:
-        assert page.locator(".rv-ev-label").evaluate("name => name.scrollWidth <= name.clientWidth")
         assert both.search(page.locator(".rv-shelf li", has_text=f"pier{width}").text_content())
     page.goto(f"{server.url}?clip={sha256}&t=0")
     page.wait_result()
