@@ -48,8 +48,8 @@ def split(mark: Mark, at_s: float, between: Between, *, new_id: str) -> Patch:
 def merge(mark: Mark, shown: Sequence[Mark], between: Between, *, new_id: str) -> Patch:
     """One mark in place of this and the next in the list that is not dismissed.
 
-    It has what the model says of the whole, but keeps the name that a person stands for: of two that of the half that
-    the model scored higher. It is open when the two were decided apart.
+    It has what the model says of the whole, and the name that a person gave a half; where both have one, that of the
+    half with the higher score. It is open when the two were decided apart.
     """
     later = (m for m in shown if in_time(m) > in_time(mark))
     other = next((m for m in later if m.state != "dismissed"), None)
