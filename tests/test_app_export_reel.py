@@ -158,6 +158,11 @@ def test_what_model_and_person_said_is_told_apart(numbered):
     (untrained,) = shots_of(reviewed(gate, FLAG, trained=False), CHOICE)
     assert untrained.model_said(FLAG) == "riot, score 0.83 · model: demo (NOT TRAINED)"
     assert (shot.trust, "ntrained" in untrained.trust) == ("", True)
+    analysis = make_analysis([0.9] * 9, clip=gate, class_probs=np.array([[0.1, 0.5, 0.4]] * 9), least_share=0.6)
+    (unclear,) = shots_of(Reviewed("key", analysis, (FLAG,), 0.5, ""), CHOICE)
+    assert unclear.model_said(FLAG).startswith("unclear: riot or explosion, score 0.83")
+    (decided,) = shots_of(Reviewed("key", analysis, (SURE,), 0.5, ""), CHOICE)
+    assert decided.model_said(SURE).startswith("riot, score 0.83")
     sizes = (640, 480)
     assert (title_card(shot, sizes, 1, 1) != title_card(untrained, sizes, 1, 1)).any()
 

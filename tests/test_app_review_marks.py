@@ -119,7 +119,7 @@ def test_what_a_person_cut_away_does_not_come_back():
     assert merged(moved, [segment(0, 10)], between) == [moved[one.id]]
     narrowed = move_edges(one, 4, 6, duration_s=60)
     assert merged(narrowed, [segment(0, 10)], between) == [narrowed[one.id]]
-    whole = merge(narrowed[one.id], [narrowed[one.id], materialise(segment(12, 20))], new_id="n")
+    whole = merge(narrowed[one.id], [narrowed[one.id], materialise(segment(12, 20))], between, new_id="n")
     assert times(merged({"n": whole["n"]}, [segment(0, 20)], between)) == [(4, 20)]
     left = {key: m for key, m in split(narrowed[one.id], 5, between, new_id="n").items() if m}
     assert times(merged(left, [segment(0, 10)], between)) == [(4, 5), (5, 6)]
@@ -222,14 +222,37 @@ def test_a_split_makes_nothing_of_the_models_out_of_what_was_added_by_hand():
 
 def test_merge_takes_the_next_that_is_not_dismissed():
     first, gone = mark(1, 2, note="a"), mark(3, 4, "dismissed")
-    last = mark(5, 6, label="fighting", model_score=0.8, note="b")
-    after = merge(first, [first, gone, last], new_id="n")
+    last = mark(5, 6, model_score=0.8, note="b")
+    after = merge(first, [first, gone, last], between, new_id="n")
     assert {k for k, m in after.items() if m is None} == {first.id, last.id}
-    assert after["n"] == mark(1, 6, id="n", label="fighting", model_score=0.8, note="a\nb")
-    apart = merge(first, [first, dataclasses.replace(last, state="confirmed")], new_id="n")["n"]
+    said = {"label": "fighting", "model_label": "fighting", "model_score": 0.9, "peak_s": 3.5}
+    assert after["n"] == mark(1, 6, id="n", note="a\nb", **said)
+    apart = merge(first, [first, dataclasses.replace(last, state="confirmed")], between, new_id="n")["n"]
     assert apart.state == "open"
     with pytest.raises(ReviewError, match=r"no segment follows the one at 5.000 s"):
-        merge(last, [first, gone, last], new_id="n")
+        merge(last, [first, gone, last], between, new_id="n")
+
+
+NAMED = {"label": "explosion"}
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "label"),
+    [
+        ({}, {}, "fighting"),  # the model's word for both together
+        (NAMED, {}, "explosion"),
+        ({}, NAMED, "explosion"),
+        ({"state": "confirmed"}, {}, "riot"),
+        ({"state": "dismissed"}, {}, "fighting"),
+        ({"label": "abuse"}, NAMED, "explosion"),  # the right half's score is higher
+        (NAMED, {"label": "explosion", "model_label": "explosion"}, "explosion"),
+        (NAMED | {"state": "confirmed", "model_label": "", "model_score": None}, {}, "explosion"),  # added by hand
+    ],
+)
+def test_a_merged_mark_has_the_models_word_unless_a_person_has_named_a_half(left, right, label):
+    halves = [mark(1, 3, **left), mark(3, 5, **{"model_score": 0.8} | right)]
+    whole = merge(halves[0], halves, between, new_id="n")["n"]
+    assert (whole.label, whole.model_label, whole.model_score, whole.peak_s) == (label, "fighting", 0.9, 3.0)
 
 
 def decided(*states):

@@ -10,7 +10,7 @@ import time
 
 import pytest
 from browser import Server, serving
-from fakes import make_video
+from fakes import make_video, until
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from starlette.applications import Starlette
@@ -95,6 +95,11 @@ def example(open_server):
     status, _, text = server_function(open_server, "status", {})
     assert status == 200
     return json.loads(text)["examples"][0]["name"]
+
+
+def test_the_log_tells_the_address_and_advises_no_public_one(open_server):
+    until(lambda: open_server.url.rstrip("/") in open_server.said())
+    assert "public" not in open_server.said()
 
 
 # Who may ask ---------------------------------------------------------------------------------------------------------

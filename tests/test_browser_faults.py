@@ -1,11 +1,14 @@
 """Nothing raw ever reaches a reader: every tab over every kind of segment, and what a fault of the page looks like."""
 
+import io
 import re
+import time
 from functools import partial
 
 import pytest
 from browser import Watched, only_lost_requests, press, wait_ack
 from busy_clip import busy, busy_address  # noqa: F401
+from PIL import Image
 
 from app.clips.store import Store
 from app.review.edits import add, decide, merge, move_edges, split
@@ -27,8 +30,9 @@ def keep_every_kind(server, sha256, reviewer):
     analysis = store.load(store.latest(sha256))
     flagged = [materialise(s) for s in flag_segments(analysis)]
     after = add(0.1, 0.4, "riot", duration_s=24, new_id="hand")
-    after |= split(flagged[1], flagged[1].peak_s + 0.1, partial(segment_between, analysis), new_id="half")
-    after |= merge(flagged[2], flagged, new_id="whole")
+    between = partial(segment_between, analysis)
+    after |= split(flagged[1], flagged[1].peak_s + 0.1, between, new_id="half")
+    after |= merge(flagged[2], flagged, between, new_id="whole")
     after |= move_edges(flagged[4], flagged[4].start_s, flagged[4].end_s + 0.3, duration_s=24)
     after |= decide(flagged[5], "confirmed")
     after |= {"kept": Mark("kept", 0.5, 0.7, "confirmed", "riot", model_label="riot")}
@@ -164,5 +168,38 @@ def test_frames_of_the_examples_that_did_not_come_while_the_server_was_away_come
         page.unroute(back)
     page.evaluate("dispatchEvent(new Event('online'))")
     page.wait_for_function("[...document.querySelectorAll('.rv-example video')].every(v => v.readyState >= 1)")
+    only_lost_requests(page)
+    page.end()
+
+
+def test_small_frames_of_a_clip_that_did_not_come_while_the_server_was_away_come_when_it_is_back(
+    browser, server, analysed
+):
+    page = Watched(browser, server, reviewer="mole")
+    sheets, pulse = re.compile(r"film/.*[.]jpg$"), "**/gradio_api/app_id"
+    page.route(sheets, lambda call: call.abort())
+    page.goto(analysed)
+    page.wait_result()
+    press(page, "n", "c")
+    wait_ack(page, "Confirmed")
+    page.wait_for_selector(".rv-flagged tr[data-state=confirmed] .rv-frameof[style]")
+    name, field = (page.locator(s).bounding_box() for s in (".rv-fold[data-lane=film]", ".rv-field"))
+    strip = {"x": field["x"] + 50, "y": name["y"], "width": 200, "height": 20}
+    row = page.locator(".rv-flagged .rv-frameof").first.bounding_box()
+
+    def shown():
+        pictures = [Image.open(io.BytesIO(page.screenshot(clip=box))) for box in (strip, row)]
+        return [len(set(picture.convert("RGB").getdata())) > 50 for picture in pictures]
+
+    assert shown() == [False, False]
+    page.route(pulse, lambda call: call.abort())
+    page.evaluate("dispatchEvent(new Event('online'))")
+    page.wait_for_selector(".rv-offline:visible")
+    for back in (sheets, pulse):
+        page.unroute(back)
+    page.evaluate("dispatchEvent(new Event('online'))")
+    end = time.monotonic() + 20
+    while shown() != [True, True]:
+        assert time.monotonic() < end, shown()
     only_lost_requests(page)
     page.end()

@@ -273,6 +273,15 @@ def test_a_near_miss_is_decided_on_only_where_it_was_chosen(browser, server, tmp
     page.end()
 
 
+# Whether the words of a card's name lie in its head, and all of its text in the card.
+IN_WHOLE = """card => {
+    const words = document.createRange();
+    words.selectNodeContents(card.querySelector('.rv-ev-label'));
+    const [name, head] = [words, card.querySelector('.rv-ev-head')].map((box) => box.getBoundingClientRect());
+    return name.right <= head.right && name.bottom <= head.bottom && card.scrollHeight <= card.clientHeight;
+}"""
+
+
 @pytest.mark.parametrize("width", [1440, 390])
 def test_an_unclear_name_is_told_in_full_and_its_parts_have_their_own(browser, server, tmp_path, width):
     video = make_video(tmp_path / f"pier{width}.mp4", seconds=24, options=("-metadata", f"title=pier {width}"))
@@ -283,8 +292,8 @@ def test_an_unclear_name_is_told_in_full_and_its_parts_have_their_own(browser, s
     page.goto(f"{server.url}?view=events&ev_words=pier{width}")
     page.wait_for_selector(".rv-ev-label")
     assert both.match(page.inner_text(".rv-ev-label"))
+    assert page.locator(".rv-ev-card").evaluate(IN_WHOLE)
     if width > 390:
-        assert page.locator(".rv-ev-label").evaluate("name => name.scrollWidth <= name.clientWidth")
         assert both.search(page.locator(".rv-shelf li", has_text=f"pier{width}").text_content())
     page.goto(f"{server.url}?clip={sha256}&t=0")
     page.wait_result()
@@ -292,11 +301,19 @@ def test_an_unclear_name_is_told_in_full_and_its_parts_have_their_own(browser, s
     assert both.match(row.inner_text())
     assert row.evaluate("cell => cell.scrollWidth <= cell.clientWidth")
     assert both.search(page.inner_text(".rv-strip .rv-block"))
-    page.click(".rv-flagged tr")
     page.click("#rv-tab-why")
+    strongest = page.locator("#rv-panel-why button:has-text('Go to the strongest: ')")
+    assert both.search(strongest.inner_text())
+    strongest.click()
     page.wait_for_selector(".rv-headline")
     assert "disagree" not in page.inner_text(".rv-headline")
-    assert page.locator(".rv-whyhead h3").evaluate("name => name.scrollWidth <= name.clientWidth")
+    name = page.locator(".rv-whyhead h3")
+    assert both.match(name.inner_text())
+    assert name.evaluate("name => name.scrollWidth <= name.clientWidth")
+    press(page, "c")  # a person stands for the name now
+    page.wait_for_selector(".rv-whyhead h3:not(:has-text('unclear'))")
+    press(page, "u")
+    page.wait_for_selector(".rv-whyhead h3:has-text('unclear')")
     page.click("#rv-tab-segments")
     page.locator(".rv-flagged .rv-runs button").nth(1).click()  # where it becomes another
     page.evaluate("document.activeElement.blur()")

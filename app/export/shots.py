@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import pairwise
 from typing import Any, Literal, get_args
@@ -86,6 +86,8 @@ class Shot:
     """The segment that it shows; None: whatever is there."""
     marks: tuple[Mark, ...]
     """Every segment of the clip that lies in it or in the part of the curve that is drawn."""
+    names: Mapping[str, str]
+    """What the model calls each of them in words, by id; `name_of` says how."""
     model_id: str
     trained: bool
     threshold: float
@@ -139,7 +141,7 @@ class Shot:
         if mark.by_hand:
             return f"added by hand · {by}"
         scored = "no score" if mark.model_score is None else f"score {mark.model_score:.2f}"
-        return f"{mark.model_label}, {scored} · {by}"
+        return f"{self.names[mark.id]}, {scored} · {by}"
 
     @property
     def trust(self) -> str:
@@ -224,6 +226,7 @@ def _shot(reviewed: Reviewed, start_s: float, end_s: float, about: Mark | None) 
         end_s,
         about,
         inside,
+        {mark.id: reviewed.name(replace(mark, label=mark.model_label)) for mark in inside},
         analysis.model_id,
         analysis.trained,
         reviewed.threshold,

@@ -45,22 +45,27 @@ def split(mark: Mark, at_s: float, between: Between, *, new_id: str) -> Patch:
     return {mark.id: None} | {half.id: _described(half, between) for half in halves}
 
 
-def merge(mark: Mark, shown: Sequence[Mark], *, new_id: str) -> Patch:
+def merge(mark: Mark, shown: Sequence[Mark], between: Between, *, new_id: str) -> Patch:
     """One mark in place of this and the next in the list that is not dismissed.
 
-    It keeps the words and scores of the half that the model scored higher, and is open when the two were decided apart.
+    It has what the model says of the whole, and the name that a person gave a half; where both have one, that of the
+    half with the higher score. It is open when the two were decided apart.
     """
     later = (m for m in shown if in_time(m) > in_time(mark))
     other = next((m for m in later if m.state != "dismissed"), None)
     if other is None:
         raise ReviewError(f"no segment follows the one at {mark.start_s:.3f} s; select an earlier one to merge")
-    ruling = max(mark, other, key=lambda m: m.model_score or -1.0)
-    starts = [m.model_start_s for m in (mark, other) if m.model_start_s is not None]
-    ends = [m.model_end_s for m in (mark, other) if m.model_end_s is not None]
+    halves = sorted((mark, other), key=lambda m: m.model_score or -1.0, reverse=True)
+    starts = [m.model_start_s for m in halves if m.model_start_s is not None]
+    ends = [m.model_end_s for m in halves if m.model_end_s is not None]
     state = mark.state if mark.state == other.state else "open"
     note = "\n".join(dict.fromkeys(filter(None, (mark.note, other.note))))[:NOTE_LENGTH]
-    whole = replace(ruling, id=new_id, start_s=mark.start_s, end_s=max(mark.end_s, other.end_s), state=state, note=note)
+    end_s = max(mark.end_s, other.end_s)
+    whole = replace(halves[0], id=new_id, start_s=mark.start_s, end_s=end_s, state=state, note=note)
     whole = replace(whole, model_start_s=min(starts, default=None), model_end_s=max(ends, default=None))
+    whole = _described(whole, between)
+    if named := [m.label for m in halves if m.state == "confirmed" or m.label != m.model_label]:
+        whole = replace(whole, label=named[0])
     return {mark.id: None, other.id: None, new_id: whole}
 
 

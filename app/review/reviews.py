@@ -311,5 +311,5 @@ def _patch(view: View, decision: Decision) -> Patch:
     if action == "split":
         return split(mark, decision.at_s, partial(segment_between, view.analysis), new_id=new_id)
     if action == "merge":
-        return merge(mark, view.marks, new_id=new_id)
+        return merge(mark, view.marks, partial(segment_between, view.analysis), new_id=new_id)
     return remove(mark)

@@ -1,5 +1,6 @@
 """Gradio: one component for people, an API for scripts. Wiring only; what is done is in the other packages."""
 
+import logging
 from pathlib import Path
 from threading import Event
 
@@ -18,6 +19,7 @@ from app.web.player import STATIC, ReviewPlayer, page_modules, preloads
 from app.web.uploads import FailedUploads, Uploads
 from cmhkf.home import EXAMPLES
 
+log = logging.getLogger(__name__)
 LOOK_S = 0.5  # how often the main thread looks whether it is to stop; Windows tells it of no signal meanwhile
 PLOTLY_JS = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 
@@ -55,6 +57,8 @@ def serve(workspace: Workspace, stopping: Event) -> None:
         show_error=False,
         ssr_mode=False,
         run_history=False,
+        share=False,  # footage is private, whatever GRADIO_SHARE says
+        quiet=True,  # else it advises a public link
         enable_monitoring=False,
         prevent_thread_lock=True,
         app_kwargs={
@@ -65,6 +69,7 @@ def serve(workspace: Workspace, stopping: Event) -> None:
         _frontend=False,  # else Gradio gives up when its own page takes 3 s once, as on a busy machine
     )
     guard.require()
+    log.info("the page is at %s", blocks.local_url)
     workspace.warm_up()
     workspace.resume()
     sweep_now_and_then(page.library.sweep, page.exports.sweep, Uploads.sweep)

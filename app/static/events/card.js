@@ -65,7 +65,7 @@ export function makeCard() {
     mark.append(make('span', 'rv-off', word));
     const label = event.called + (event.label !== event.model_label && event.model_label ? ' *' : '');
     const score = event.score?.toFixed(2) ?? (event.model_label ? '–' : 'by hand');
-    head.append(mark, make('span', 'rv-ev-label', label), make('span', 'rv-ev-score', score));
+    head.append(mark, make('span', 'rv-ev-score', score), make('span', 'rv-ev-label', label));
     if (event.near_miss) head.insertBefore(make('span', 'rv-ev-near', 'near miss'), head.lastChild);
     const about = make('span', 'rv-ev-about', event.camera || event.name);
     const begun = event.recorded ? moment(event.at) : 'came in ' + moment(event.at.slice(0, 10));

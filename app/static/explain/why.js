@@ -4,6 +4,7 @@ import { button, find, handOver, item, make } from '../lib/dom.js';
 import { wordsOf } from '../lib/faults.js';
 import { clock } from '../lib/format.js';
 import { request } from '../lib/server.js';
+import { markName } from '../review/cut.js';
 import { listen, state } from '../state.js';
 import { makeCurve } from './charts.js';
 import {
@@ -27,7 +28,8 @@ export function makeWhy({ onSeek, onOpen, now, strongest }) {
   let curves = [];
   let failed = false;
 
-  const same = (a, b) => ['start_s', 'end_s', 'label', 'score'].every((name) => a?.[name] === b?.[name]);
+  const nameOf = (segment) => markName(state.curves, segment);
+  const same = (a, b) => nameOf(a) === nameOf(b) && ['start_s', 'end_s', 'score'].every((key) => a[key] === b[key]);
 
   function look(time) {
     looking = true;
@@ -45,7 +47,7 @@ export function makeWhy({ onSeek, onOpen, now, strongest }) {
     if (!other) return;
     const here = state.segment;
     other.hidden = !here || same(here, explained);
-    other.textContent = here ? 'Explain ' + here.label + ', ' + clock(here.start_s, 1) + ', instead' : '';
+    other.textContent = here ? 'Explain ' + nameOf(here) + ', ' + clock(here.start_s, 1) + ', instead' : '';
   }
 
   function rest(message) {
@@ -54,7 +56,7 @@ export function makeWhy({ onSeek, onOpen, now, strongest }) {
     const box = make('div', 'rv-rest-state');
     box.append(make('p', '', message));
     const best = strongest();
-    const words = best && 'Go to the strongest: ' + best.label + ', ' + clock(best.peak_s, 1);
+    const words = best && 'Go to the strongest: ' + nameOf(best) + ', ' + clock(best.peak_s, 1);
     if (best) box.append(button(words, 'rv-btn', () => onSeek(best.peak_s)));
     panel.replaceChildren(box);
   }

@@ -36,6 +36,10 @@ export function makeFrames({ byId }) {
     closed() {
       frameAt = null;
     },
+    back() {
+      for (const frame of table.querySelectorAll('.rv-frameof')) frame.removeAttribute('style'); // it may not have come
+      watch();
+    },
   });
   return { watch };
 }

@@ -4,6 +4,7 @@ import { clock } from '../lib/format.js';
 import { keepChoice } from '../lib/memory.js';
 import * as notice from '../lib/notice.js';
 import { listen, select, state } from '../state.js';
+import { markName } from './cut.js';
 import { inside } from './segment_order.js';
 
 const HOLD_S = 0.02; // a playhead that moves less than this rests
@@ -32,7 +33,7 @@ export function makeSelection({ segments, transport, isLooping }) {
     select(segment);
     if (autoplay.checked) transport.playOnce(segment.start_s, isLooping() ? Infinity : segment.end_s);
     else transport.seek(segment.start_s);
-    say('Segment ' + segment.label + ' at ' + clock(segment.start_s));
+    say('Segment ' + markName(state.curves, segment) + ' at ' + clock(segment.start_s));
   }
 
   function walk(direction) {

@@ -75,5 +75,10 @@ export function makeFilmstrip(film, url, onSheet) {
     };
   }
 
-  return { strip, frameAt };
+  // Sheets that did not come while the server was away are requested anew.
+  function reload() {
+    for (const image of sheets.values()) if (image.complete && !image.naturalWidth) image.src += '';
+  }
+
+  return { strip, frameAt, reload };
 }

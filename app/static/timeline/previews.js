@@ -94,6 +94,7 @@ export function makePreviews({ onReady }) {
     opened,
     closed: forget,
     back() {
+      film?.reload();
       if (!lost) return;
       lost = false;
       follow(clip);
