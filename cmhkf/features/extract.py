@@ -9,11 +9,9 @@ While the frames come, whoever asks for `Part`s is shown the rows that are compl
 
 from __future__ import annotations
 
-import ctypes
 import json
 import logging
 import math
-import sys
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -25,6 +23,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from numpy.lib.npyio import NpzFile
 
+from cmhkf import heap
 from cmhkf.encoders.crops import CENTRE_CROP, cut_crop
 from cmhkf.encoders.protocols import AudioEncoder, AudioRows, Encoders, VideoRows
 from cmhkf.errors import DataError, MediaError
@@ -247,7 +246,7 @@ def extract_crops(
             held.add(new)
         done += len(made[0].video)
         if done % TRIMMED_EVERY < len(made[0].video):
-            _trim_heap()
+            heap.trim()
         done_s = done * float(SNIPPET_FRAMES / GRID_RATE)
         yield Progress("pictures", done_s, max(clip.duration_s, done_s))
         while heard and (heard.done < done or not heard.audible) and (step := next(hearing, None)):
@@ -352,12 +351,6 @@ class _Growth:
         self._first += complete
         now_s = time.perf_counter()
         self._due_s = now_s + max(PART_EVERY_S, (now_s - begun_s) / PART_SHARE)
-
-
-def _trim_heap() -> None:
-    """Give freed memory back to the system where glibc's malloc, which keeps it in pieces, can be asked to."""
-    if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)):
-        trim(0)
 
 
 def delayed(items: Iterable[Item], by: int) -> Iterator[Item]:

@@ -1,7 +1,6 @@
 """The child process: one JSON job in, framed messages out. Started by `cmhkf.sandbox`, which
 gives its own process id as argument; of no use by hand."""
 
-import ctypes
 import json
 import os
 import sys
@@ -14,13 +13,13 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from cmhkf.errors import MediaError
+from cmhkf.heap import return_large_blocks
 from cmhkf.media.children import die_with
 from cmhkf.media.sandbox import ARRAY, BEAT, HEADER, JSON, MediaLimits
 
 # Messages that are made before the parent reads them, so that decoding goes on while it encodes. One of audio is large.
 AHEAD, AUDIO_AHEAD = 16, 1
 NICE = 10  # how far work in the background steps back
-M_MMAP_THRESHOLD, LARGE_BYTES = -3, 8 * 2**20  # mallopt(3)
 
 
 def main() -> None:
@@ -42,7 +41,7 @@ def main() -> None:
             messages.put((ARRAY if is_array else JSON, payload))
 
         try:
-            _give_back_large_blocks()
+            return_large_blocks()  # a file's index is made twice, for the clock and after it
             _restrain(limits, device)
             _work(job, limits, device, send)
             send({"end": True})
@@ -64,12 +63,6 @@ def _send_all(messages: Queue[tuple[bytes, bytes] | None], out: BinaryIO) -> Non
             out.flush()
     except BrokenPipeError:
         os._exit(1)  # the parent has lost interest
-
-
-def _give_back_large_blocks() -> None:
-    """Have glibc's malloc return them when they are freed: a file's index is made twice, for the clock and after it."""
-    if sys.platform == "linux" and (mallopt := getattr(ctypes.CDLL(None), "mallopt", None)):
-        mallopt(M_MMAP_THRESHOLD, LARGE_BYTES)
 
 
 def _restrain(limits: MediaLimits, device: str) -> None:
