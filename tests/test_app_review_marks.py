@@ -115,9 +115,9 @@ def test_its_own_mark_takes_no_more_of_a_grown_segment_than_was_flagged_when_it_
 
 def test_what_a_person_cut_away_does_not_come_back():
     one = materialise(segment(0, 10))
-    moved = move_edges(one, 30, 40, duration_s=60)
+    moved = move_edges(one, 30, 40, between, duration_s=60)
     assert merged(moved, [segment(0, 10)], between) == [moved[one.id]]
-    narrowed = move_edges(one, 4, 6, duration_s=60)
+    narrowed = move_edges(one, 4, 6, between, duration_s=60)
     assert merged(narrowed, [segment(0, 10)], between) == [narrowed[one.id]]
     whole = merge(narrowed[one.id], [narrowed[one.id], materialise(segment(12, 20))], between, new_id="n")
     assert times(merged({"n": whole["n"]}, [segment(0, 20)], between)) == [(4, 20)]
@@ -167,7 +167,7 @@ def test_decide_relabel_and_note_leave_the_models_word():
 
 def test_what_leaves_a_segment_as_it_was_changes_nothing():
     one = materialise(segment(1, 3))
-    same = [decide(one, "open"), annotate(one, " "), move_edges(one, 1.0004, 2.9996, duration_s=9)]
+    same = [decide(one, "open"), annotate(one, " "), move_edges(one, 1.0004, 2.9996, between, duration_s=9)]
     assert same == [{}, {}, {}]
     assert relabel(one, one.label, CLASSES)  # a person stands for it now
 
@@ -183,12 +183,21 @@ def test_what_leaves_a_segment_as_it_was_changes_nothing():
 )
 def test_edges_that_make_no_sense(start_s, end_s, words):
     with pytest.raises(ReviewError, match=words):
-        move_edges(mark(1, 2), start_s, end_s, duration_s=9.5)
+        move_edges(mark(1, 2), start_s, end_s, between, duration_s=9.5)
 
 
 def parts(start_s, end_s):
     """What the model says of a part: fighting up to 3 s, then riot."""
     return segment(start_s, end_s, label="fighting" if end_s <= 3 else "riot", score=end_s / 10)
+
+
+def test_moved_edges_have_what_the_model_says_of_what_lies_inside():
+    (moved,) = move_edges(mark(1, 9, peak_s=8.0), 1, 3, parts, duration_s=9).values()
+    assert (moved.label, moved.model_label, moved.model_score, moved.peak_s) == ("fighting", "fighting", 0.3, 2.0)
+    (named,) = move_edges(mark(1, 9, "confirmed"), 1, 3, parts, duration_s=9).values()
+    assert (named.label, named.model_label, named.model_score) == ("riot", "fighting", 0.3)
+    (by_hand,) = move_edges(mark(1, 9, model_label="", model_score=None), 1, 3, parts, duration_s=9).values()
+    assert (by_hand.by_hand, by_hand.model_score, by_hand.end_s) == (True, None, 3)
 
 
 def test_each_half_of_a_split_has_what_the_model_says_of_it():

@@ -33,7 +33,7 @@ def keep_every_kind(server, sha256, reviewer):
     between = partial(segment_between, analysis)
     after |= split(flagged[1], flagged[1].peak_s + 0.1, between, new_id="half")
     after |= merge(flagged[2], flagged, between, new_id="whole")
-    after |= move_edges(flagged[4], flagged[4].start_s, flagged[4].end_s + 0.3, duration_s=24)
+    after |= move_edges(flagged[4], flagged[4].start_s, flagged[4].end_s + 0.3, between, duration_s=24)
     after |= decide(flagged[5], "confirmed")
     after |= {"kept": Mark("kept", 0.5, 0.7, "confirmed", "riot", model_label="riot")}
     change = Change(reviewer, 1, now_iso(), "import", dict.fromkeys(after), after, "all")

@@ -28,9 +28,10 @@ def annotate(mark: Mark, note: str) -> Patch:
     return _changed(mark, replace(mark, note=checked_note(note)))
 
 
-def move_edges(mark: Mark, start_s: float, end_s: float, *, duration_s: float) -> Patch:
-    """Move its start and end."""
-    return _changed(mark, _between(mark, start_s, end_s, duration_s))
+def move_edges(mark: Mark, start_s: float, end_s: float, between: Between, *, duration_s: float) -> Patch:
+    """Move its start and end; it has what the model says of what then lies inside, unless it was added by hand."""
+    moved = _between(mark, start_s, end_s, duration_s)
+    return {} if moved == mark else {mark.id: _described(moved, between)}
 
 
 def split(mark: Mark, at_s: float, between: Between, *, new_id: str) -> Patch:

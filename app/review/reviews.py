@@ -295,6 +295,7 @@ def _saved(view: View, make: Make, revision: int, request: str) -> View | None:
 
 def _patch(view: View, decision: Decision) -> Patch:
     action, new_id, line = decision.action, secrets.token_hex(5), view.analysis.timeline
+    between = partial(segment_between, view.analysis)
     if action == "add":
         start_s, end_s = sorted((decision.start_s, decision.end_s))
         label, _ = strongest_class(view.analysis, line.snippet_at(start_s), line.snippet_at(end_s) + 1)
@@ -307,9 +308,9 @@ def _patch(view: View, decision: Decision) -> Patch:
     if action == "note":
         return annotate(mark, decision.note)
     if action == "edges":
-        return move_edges(mark, decision.start_s, decision.end_s, duration_s=line.duration_s)
+        return move_edges(mark, decision.start_s, decision.end_s, between, duration_s=line.duration_s)
     if action == "split":
-        return split(mark, decision.at_s, partial(segment_between, view.analysis), new_id=new_id)
+        return split(mark, decision.at_s, between, new_id=new_id)
     if action == "merge":
-        return merge(mark, view.marks, partial(segment_between, view.analysis), new_id=new_id)
+        return merge(mark, view.marks, between, new_id=new_id)
     return remove(mark)
