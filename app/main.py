@@ -36,7 +36,8 @@ def main(argv: Sequence[str] | None = None, analyzer_factory: Callable[[str], An
     os.environ[VARIABLE] = str(settings.cache_gb)
     os.environ.update(spare_caches())
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    for talkative in ("httpx", "fontTools.subset"):
+        logging.getLogger(talkative).setLevel(logging.WARNING)
     from app.clips.workspace import Workspace
 
     try:

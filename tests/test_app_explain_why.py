@@ -117,6 +117,14 @@ def test_a_sound_that_was_never_heard_is_no_reason():
     assert [c.name for c in why.reasons(made, why.cues(made, THERE))] == ["gunshot", "motion"]
 
 
+@pytest.mark.parametrize(("name", "noise", "seen"), [("fight actions", 0.001, 0.06), ("motion", 0.002, 0.004)])
+def test_a_cue_that_is_no_more_than_noise_is_no_reason(name, noise, seen):
+    """However many times the rest of the clip, where nothing is, it is."""
+    for inside, expected in ((noise, []), (seen, [name])):
+        made = analysis(cues={name: np.where(THERE, inside, 1e-5)})
+        assert [c.name for c in why.reasons(made, why.cues(made, THERE))] == expected
+
+
 @pytest.mark.parametrize(
     ("changes", "sound", "text"),
     [

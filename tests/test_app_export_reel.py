@@ -153,7 +153,7 @@ def test_what_model_and_person_said_is_told_apart(numbered):
     assert person_said(replace(SURE, state="open")) == "not reviewed; called fighting by anna"
     assert person_said(replace(SURE, state="dismissed")) == "dismissed by anna"
     by_hand = Mark("h", 1.0, 2.0, "confirmed", "riot", reviewer="anna")
-    assert shot.model_said(by_hand) == "added by hand · model: demo"
+    assert shot.model_said(by_hand) == "added by hand"
     assert shot.model_said(replace(SURE, model_score=None)) == "riot, no score · model: demo"
     (untrained,) = shots_of(reviewed(gate, FLAG, trained=False), CHOICE)
     assert untrained.model_said(FLAG) == "riot, score 0.83 · model: demo (NOT TRAINED)"

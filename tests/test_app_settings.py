@@ -76,6 +76,15 @@ def test_a_taken_port_is_named():
             check_port(Settings(port=port))
 
 
+def test_only_warnings_are_logged_of_what_draws_figures(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:  # so it ends as soon as logging is set up
+        flags = ["--home", str(tmp_path), "--port", str(taken.getsockname()[1])]
+        started = f"try: main({flags})\nexcept SystemExit: logging.getLogger('fontTools.subset').info('glyphs')"
+        done = ran("-c", f"import logging\nfrom app.main import main\n{started}")
+    assert "--port" in done.stderr
+    assert "glyphs" not in done.stderr
+
+
 def run(*argv):
     environ = {k: v for k, v in os.environ.items() if not k.startswith("CMHKF_")}
     done = ran("-X", "importtime", "app.py", *argv, env=environ)

@@ -48,6 +48,8 @@ def test_the_line_below_which_segments_end_is_drawn_and_said(at):
     page = at()
     assert page.inner_text(".rv-exit") == "segments end below 0.40"
     assert "flagged: from 0.50 until below 0.40" in page.inner_text(".rv-legend")
+    behind = page.locator(".rv-exit small").evaluate("e => getComputedStyle(e).backgroundColor")
+    assert behind.startswith("rgb(")  # no curve shows through the words
     ticks = [y_of(page, f".rv-tick:has-text('{value}')") for value in ("1.0", "0.0")]
     line = y_of(page, ".rv-threshold") + 5
     assert y_of(page, ".rv-exit") - line == pytest.approx(0.1 * (ticks[1] - ticks[0]), abs=1.5)

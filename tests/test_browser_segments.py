@@ -15,6 +15,12 @@ HUSHED = "[...document.querySelectorAll('.rv-strip .rv-block')].map(b => b.class
 FOCUSED = "document.activeElement.closest('tr')?.cells[0].textContent ?? document.activeElement.className"
 WIDE = """[document.documentElement, ...document.querySelectorAll('.rv-panel, .rv-pick')]
     .filter(box => box.scrollWidth > box.clientWidth + 1).length"""
+# Whether the selected row lies between the head of the table and the lower edge of its box.
+IN_SIGHT = """box => {
+    const row = box.querySelector('[aria-current]').getBoundingClientRect();
+    return row.top >= box.querySelector('thead').getBoundingClientRect().bottom - 1
+        && row.bottom <= box.getBoundingClientRect().bottom + 1;
+}"""
 STOP = "(e => e.name || e.dataset.sort || e.tagName)(document.activeElement)"
 
 
@@ -332,3 +338,17 @@ def test_the_filters_fit(at, width, height):
     assert max(b["y"] + b["height"] for b in boxes) - min(b["y"] for b in boxes) <= 30
     if width == 1440:
         assert page.evaluate("document.documentElement.scrollHeight") <= height
+
+
+def test_a_selected_row_scrolls_the_table_and_never_the_page(at):
+    page = at(more="&t=0&segment=1", width=390, height=844)
+    page.wait_for_selector(".rv-table tr[aria-current]")
+    assert page.evaluate("scrollY") == 0
+    press(page, *"nnnnnn")
+    assert (selected(page), page.evaluate("scrollY")) == ("6", 0)
+    page.set_viewport_size({"width": 1440, "height": 480})
+    press(page, *"ppppp")
+    first = page.locator(".rv-tables").evaluate(IN_SIGHT)
+    press(page, *"nnnnn")
+    assert (selected(page), first, page.locator(".rv-tables").evaluate(IN_SIGHT)) == ("6", True, True)
+    assert page.locator(".rv-tables").evaluate("box => box.scrollTop") > 0

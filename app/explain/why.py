@@ -16,6 +16,8 @@ from cmhkf.timeline import WINDOW_SNIPPETS
 CONTEXT_S = 6.0  # shown on either side of a segment, or its own length where that is more
 CURVE_POINTS = 240  # as many as a narrow panel can draw
 NO_CHANGE = 0.02  # of a mean score or similarity: too little to speak of
+NOTICEABLE = 0.05  # of a cue that is a probability, in the mean: less is noise
+MOTION_NOISE = 0.003  # likewise of "motion": what a camera that stands still shows
 FAR_ABOVE = 2.0  # times a cue's mean in the rest of the clip
 MANY_TIMES = 20  # likewise; more is not counted
 APART_S = 4.0  # two neighbours of one clip lie this far apart, and this far from the segment
@@ -73,8 +75,9 @@ def cues(analysis: Analysis, there: np.ndarray) -> list[Contrast]:
 
 
 def reasons(analysis: Analysis, signals: Sequence[Contrast]) -> list[Contrast]:
-    """The signals that may speak for a segment: not a kind of sound that was never heard in the clip."""
-    return [c for c in signals if c.name not in analysis.audio_cues or c.high >= HEARD]
+    """The signals that may speak for a segment: no noise, and no kind of sound that was never heard in the clip."""
+    noticed = [c for c in signals if c.inside >= (MOTION_NOISE if c.name == "motion" else NOTICEABLE)]
+    return [c for c in noticed if c.name not in analysis.audio_cues or c.high >= HEARD]
 
 
 @dataclass(frozen=True, eq=False)

@@ -134,12 +134,12 @@ class Shot:
         return self.about if self.about in found else next(iter(found), None)
 
     def model_said(self, mark: Mark | None) -> str:
-        """What the model said of a segment."""
+        """What the model said of a segment; nothing of one that was added by hand."""
+        if mark and mark.by_hand:
+            return "added by hand"
         by = f"model: {self.model_id}" + ("" if self.trained else " (NOT TRAINED)")
         if mark is None:
             return f"not flagged · {by}"
-        if mark.by_hand:
-            return f"added by hand · {by}"
         scored = "no score" if mark.model_score is None else f"score {mark.model_score:.2f}"
         return f"{self.names[mark.id]}, {scored} · {by}"
 

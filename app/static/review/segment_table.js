@@ -1,6 +1,7 @@
 // The table of segments as elements: rows that stay when others come, the one where Tab stops, and the arrows between.
 // A long clip has hundreds of rows: of a list that is new those in view come first.
 import { find, lay } from '../lib/dom.js';
+import { clamp } from '../lib/format.js';
 import { state } from '../state.js';
 import { makeRows, missHead } from './segment_rows.js';
 
@@ -52,6 +53,13 @@ export function makeTable({ onPick, onSeek, onListed }) {
     return current;
   }
 
+  // Scrolls the box of the table, only as far as it must, and never the page.
+  function reveal(row) {
+    const box = table.parentElement;
+    const low = row.offsetTop + row.offsetHeight - box.clientHeight;
+    box.scrollTop = clamp(box.scrollTop, low, row.offsetTop - table.tHead.offsetHeight);
+  }
+
   const pick = (target) => {
     const row = target.closest('tr[data-id]');
     if (row) onPick(row.dataset.id);
@@ -66,5 +74,5 @@ export function makeTable({ onPick, onSeek, onListed }) {
     event.preventDefault();
   });
 
-  return { show, rowOf, point };
+  return { show, rowOf, point, reveal };
 }

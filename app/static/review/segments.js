@@ -126,7 +126,7 @@ export function makeSegments({ onGo, onSeek, onFilter }) {
       if ([before, segment].some((m) => m && !filter.fits(m))) draw();
       const row = table.point();
       if (followed) row?.focus({ preventScroll: true });
-      row?.scrollIntoView({ block: 'nearest' });
+      if (row) table.reveal(row);
     },
   });
 
