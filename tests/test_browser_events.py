@@ -135,6 +135,16 @@ def test_many_at_once_are_one_step(events, server):
     left(page, "116 events")
 
 
+def test_all_of_a_filter_are_relabelled_and_no_others(events, server):
+    page = events("all_of_a_filter", "&ev_label=fighting")
+    page.wait_for_selector(".rv-ev-count:text-is('10 events')")
+    press(page, "Control+a", "6")
+    said(page, "Called explosion: 10 events")
+    marks = [mark for changes in logs(server, "all_of_a_filter").values() for mark in fold(changes).values()]
+    assert [mark.label for mark in marks] == ["explosion"] * 10
+    assert {mark.model_label for mark in marks} == {"fighting"}
+
+
 def test_a_clip_that_cannot_be_opened_leaves_the_events_as_they_are(events):
     page = events(more="&ev_sort=score")
     press(page, "ArrowRight")
