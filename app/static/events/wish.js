@@ -138,9 +138,7 @@ export function makeWish({ reviewer, onChange, onBlind }) {
   return {
     // As the server is asked: no name is one of what is done with the events.
     asked: () =>
-      Object.fromEntries(
-        Object.entries(values()).flatMap(([name, value]) => (value ? [[wordOf(name), value]] : [])),
-      ),
+      Object.fromEntries(Object.entries(values()).flatMap(([name, value]) => (value ? [[wordOf(name), value]] : []))),
     offer,
     showChoices,
     set(wanted) {
