@@ -322,12 +322,12 @@ def test_a_reel_of_the_library_holds_the_confirmed_segments_of_every_clip(page, 
 
 
 def test_a_reel_of_events_holds_those_selected_in_order_of_time(page, tmp_path):
-    handlers, carl = page.handlers(), {"reviewer": "carl", "sort": "score"}
+    handlers, carl = page.handlers(), {"reviewer": "carl", "ev_sort": "score"}
     until(lambda: handlers["left"](carl)["complete"])
     listed = handlers["list_events"](carl | {"offset": 0, "limit": 60, "as_of": ""})
     left_out, *chosen = listed["events"]
     for named in ({"events": [event["key"] for event in chosen]}, {"except": [left_out["key"]]}):
-        step = asked(page, "reel_events", sort="score", as_of=listed["as_of"], **named)
+        step = asked(page, "reel_events", ev_sort="score", as_of=listed["as_of"], **named)
         with zipfile.ZipFile(file_at(step["result"])) as packed:
             packed.extractall(tmp_path)
         rows = table_of(tmp_path / "library-reel.mp4")

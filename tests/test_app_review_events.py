@@ -92,7 +92,7 @@ def test_another_cut_changes_every_list_count_and_export_of_that_reviewer_alone(
     assert call(library, "left")["left"]["n"] == len(marks) != sum(not row[3] for row in before)
     entries = call(library, "library")["library"]
     assert sum(entry["segments"] for entry in entries) == len(marks)
-    everything = {"sort": "time", "as_of": LATER}
+    everything = {"ev_sort": "time", "as_of": LATER}
     assert call(library, "export_events", **everything)["n"] == len(marks)
     call(library, "choose", threshold=0.5, min_length_s=0, merge_gap_s=1)
     assert rows(listed(library, Wish("time", misses="with"))) == by_hand(library)
@@ -154,11 +154,11 @@ def test_an_event_whose_class_changes_is_found_and_counted_by_each_of_them(libra
     found = {label: listed(library, Wish("time", label=label, clip="ee" * 32)) for label in ("fighting", "explosion")}
     ((event,), same) = found.values()
     assert (event.label, event.classes, same) == ("fighting", ("fighting", "explosion"), [event])
-    assert call(library, "list_events", label="explo", offset=0, limit=9, as_of="")["total"] == 0
+    assert call(library, "list_events", ev_label="explo", offset=0, limit=9, as_of="")["total"] == 0
     after = dict(call(library, "event_choices")["labels"])
     assert {label: after[label] - before.get(label, 0) for label in after} == {"fighting": 1, "explosion": 1}
-    written = file_at(call(library, "export_events", sort="time", label="explosion", as_of=LATER)["url"]).read_text()
-    assert "fighting; explosion" in written
+    table = call(library, "export_events", ev_sort="time", ev_label="explosion", as_of=LATER)["url"]
+    assert "fighting; explosion" in file_at(table).read_text()
     decide(library, [event], "relabel", label="explosion")  # a person's class holds of all of it
     assert listed(library, Wish("time", label="fighting", clip="ee" * 32)) == []
 
@@ -174,7 +174,7 @@ def test_an_unclear_class_is_told_as_such_until_it_is_decided_and_found_as_befor
     def told():
         (event,) = listed(library, wish)
         (glance,) = [each.glance for each in library.library.listed(reviewer="ann") if each.entry.sha256 == "dd" * 32]
-        table = file_at(call(library, "export_events", sort="time", label="fighting", as_of=LATER)["url"])
+        table = file_at(call(library, "export_events", ev_sort="time", ev_label="fighting", as_of=LATER)["url"])
         (row,) = [row for row in csv.DictReader(table.open(encoding="utf-8-sig")) if row["name"] == "pier.mp4"]
         assert (event.label, glance.label, row["label"]) == ("fighting",) * 3
         return {event.called, glance.called, row["called"]}
@@ -197,9 +197,9 @@ def test_tables_of_an_earlier_release_gain_columns(library, lacking):
 
 def test_a_filter_that_makes_no_sense_is_named(library):
     for change, words in (
-        ({"sort": "age"}, "sort is 'age'; choose one of unseen, score"),
-        ({"since": "soon"}, "'soon' is no day; write it as"),
-        ({"least": "2"}, "least is"),
+        ({"ev_sort": "age"}, "sort is 'age'; choose one of unseen, score"),
+        ({"ev_since": "soon"}, "'soon' is no day; write it as"),
+        ({"ev_least": "2"}, "least is"),
     ):
         answer = library.handlers()["list_events"]({"reviewer": "ann", "offset": 0, "limit": 9, "as_of": ""} | change)
         assert words in answer["error"]
@@ -208,7 +208,7 @@ def test_a_filter_that_makes_no_sense_is_named(library):
 def test_what_is_decided_stays_at_its_place_until_the_list_is_opened_anew(library):
     """A reviewer who decides his way down a list of open events meets each once, however it is paged."""
     ready(library)
-    wish, seen = {"state": "open", "sort": "score"}, []
+    wish, seen = {"ev_state": "open", "ev_sort": "score"}, []
     answer = call(library, "list_events", **wish, offset=0, limit=5, as_of="")
     as_of, total = answer["as_of"], answer["total"]
     while answer["events"]:
@@ -247,9 +247,17 @@ def test_bulk_is_one_step_over_all_clips_to_undo_and_to_redo(library):
 
 def test_a_whole_list_is_decided_without_those_left_out(library):
     first, *others = listed(library, Wish("score"))
-    wish = {"sort": "score", "as_of": LATER, "except": [first.key]}
+    wish = {"ev_sort": "score", "as_of": LATER, "except": [first.key]}
     assert call(library, "decide_events", action="dismiss", request="r", **wish)["n"] == len(others) > 30
     assert [event.key for event in listed(library, Wish("score", state="open"))] == [first.key]
+
+
+def test_a_whole_list_of_one_class_is_given_another(library):
+    wish, before = {"ev_label": "fighting", "as_of": LATER}, {e.key: e.label for e in listed(library)}
+    wanted = {key for key, label in before.items() if label == "fighting"}
+    answer = call(library, "decide_events", action="relabel", label="explosion", request="r", **wish)
+    assert 0 < answer["n"] == len(wanted) < len(before)
+    assert {e.key: e.label for e in listed(library)} == before | dict.fromkeys(wanted, "explosion")
 
 
 def test_what_cannot_be_decided_is_left_out_and_told(library):

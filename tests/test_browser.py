@@ -93,6 +93,10 @@ def test_the_threshold_recuts_by_number_and_by_key(opened):
     opened.wait_for_function("document.querySelectorAll('.rv-flagged tr').length === 2")
     assert opened.get_attribute(".rv-threshold", "aria-valuenow") == "0.85"
     assert opened.input_value(".rv-cut input[name=threshold]") == "0.85"
+    opened.fill(".rv-cut input[name=threshold]", "7")
+    opened.keyboard.press("Enter")
+    opened.locator(".rv-ack").filter(has_text="Threshold cannot be 7: Value must be less than or equal to 1").wait_for()
+    assert opened.input_value(".rv-cut input[name=threshold]") == "0.85"
     opened.fill(".rv-cut input[name=threshold]", "1")
     opened.wait_for_selector("text=Nothing reaches 1.00")
 

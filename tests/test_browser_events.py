@@ -135,6 +135,39 @@ def test_many_at_once_are_one_step(events, server):
     left(page, "116 events")
 
 
+def test_all_of_a_filter_are_relabelled_and_no_others(events, server):
+    page = events("all_of_a_filter", "&ev_label=fighting")
+    page.wait_for_selector(".rv-ev-count:text-is('10 events')")
+    press(page, "Control+a", "6")
+    said(page, "Called explosion: 10 events")
+    marks = [mark for changes in logs(server, "all_of_a_filter").values() for mark in fold(changes).values()]
+    assert [mark.label for mark in marks] == ["explosion"] * 10
+    assert {mark.model_label for mark in marks} == {"fighting"}
+
+
+def test_a_card_goes_with_its_event_and_comes_back_with_it(events):
+    page = events("by hand", "&ev_sort=score")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".rv[data-view=clip] .rv-flagged tr[aria-current]")
+    for time in (5.5, 5.9):  # behind both events
+        page.evaluate("t => { document.querySelector('.rv-video').currentTime = t; }", time)
+        page.wait_time(time)
+        page.keyboard.press("a")
+    page.locator(".rv-ack").filter(has_text="Added from").wait_for()
+    page.goto(page.url.partition("?")[0] + "?view=events&ev_sort=time")
+    page.wait_for_selector(".rv-ev-count:text-is('121 events')")
+    by_hand = "[...document.querySelectorAll('.rv-ev-card')].filter(card => card.event.score === null).length"
+    for key, n in (("u", 0), ("Shift+U", 1)):
+        page.keyboard.press(key)
+        page.wait_for_selector(f".rv-ev-count:text-is('{120 + n} events')")
+        page.wait_for_function(f"{by_hand} === {n}")
+    page.click(".rv-ev-card:has-text('by hand')")
+    page.keyboard.press("Delete")
+    said(page, "Removed")
+    page.wait_for_selector(".rv-ev-count:text-is('120 events')")
+    page.wait_for_function(f"{by_hand} === 0")
+
+
 def test_a_clip_that_cannot_be_opened_leaves_the_events_as_they_are(events):
     page = events(more="&ev_sort=score")
     press(page, "ArrowRight")

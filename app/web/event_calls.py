@@ -183,6 +183,9 @@ def keys_of(data: Arguments, name: str = "events") -> list[str]:
 
 
 def _wish(data: Arguments) -> Wish:
-    """What a list is to hold. Raises ReviewError, ConfigError."""
-    words: dict[str, Any] = {name: str(data[name]) for name in WORDS if data.get(name)}
-    return replace(Wish(**words), least=data.number("least", most=1) if data.get("least") else 0.0)
+    """What a list is to hold: each name with `ev_` before it, as in the page's address.
+
+    Beside it may stand what is done with those events, as a new `label`. Raises ReviewError, ConfigError.
+    """
+    words: dict[str, Any] = {name: str(data[f"ev_{name}"]) for name in WORDS if data.get(f"ev_{name}")}
+    return replace(Wish(**words), least=data.number("ev_least", most=1) if data.get("ev_least") else 0.0)

@@ -1,6 +1,6 @@
 // Decisions on the card that has the focus, or on all that are selected. Each is one step that undo takes back.
 import { find } from '../lib/dom.js';
-import { wordsOf } from '../lib/faults.js';
+import { passBy, wordsOf } from '../lib/faults.js';
 import { plural } from '../lib/format.js';
 import * as notice from '../lib/notice.js';
 import { refreshSoon } from '../library/status.js';
@@ -20,6 +20,7 @@ export function makeDecide({ reviewer, decider, pages, grid, chosen, onFind }) {
 
   const nameOf = (event) => event.label + ' at ' + event.name;
   const refreshShown = () => pages.refresh(...grid.range()).then(grid.redraw);
+  const isListed = (event) => pages.indexOf(event.key) >= 0;
 
   // What was refused while the user is elsewhere by now stays in sight.
   function say(words, bad = false) {
@@ -42,15 +43,17 @@ export function makeDecide({ reviewer, decider, pages, grid, chosen, onFind }) {
     refreshShown();
   }
 
-  function took(answer, words) {
+  async function took(answer, words) {
     pages.replace(answer.events);
     tell('left', answer);
     refreshSoon();
     const rest = answer.left_out ? ' · ' + plural(answer.left_out, 'event') + ' left out: ' + answer.reason : '';
     say(words + rest + ' · ' + answer.left.n + ' left');
-    if (!answer.few) refreshShown();
     grid.redraw();
     if (ended && !hasUnsent()) sayEnd().catch((error) => notice.fail('events', error));
+    if (answer.events.length === answer.changed.length && answer.events.every(isListed)) return;
+    await refreshShown().catch(passBy); // one is gone or new, or there are too many to be told
+    if (state.view === 'events') await grid.go(grid.current()); // the card that is at its place now
   }
 
   // `more`: the label or the note that goes with it.
@@ -110,8 +113,8 @@ export function makeDecide({ reviewer, decider, pages, grid, chosen, onFind }) {
   function step(name, word) {
     const who = decider();
     ended = false;
-    const done = send(name + '_events', async () => ({ reviewer: await who })).then((answer) => {
-      took(answer, word + ': ' + answer.action + ' of ' + plural(answer.n, 'event'));
+    const done = send(name + '_events', async () => ({ reviewer: await who })).then(async (answer) => {
+      await took(answer, word + ': ' + answer.action + ' of ' + plural(answer.n, 'event'));
       const place = pages.indexOf(answer.changed[0]);
       if (place >= 0) return grid.go(place);
     });

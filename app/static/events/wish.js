@@ -136,7 +136,9 @@ export function makeWish({ reviewer, onChange, onBlind }) {
     },
   });
   return {
-    values: () => Object.fromEntries(Object.entries(values()).filter(([, value]) => value)),
+    // As the server is asked: no name is one of what is done with the events.
+    asked: () =>
+      Object.fromEntries(Object.entries(values()).flatMap(([name, value]) => (value ? [[wordOf(name), value]] : []))),
     offer,
     showChoices,
     set(wanted) {

@@ -18,10 +18,12 @@ export function makeAddByHand({ now, onBegin, onEnd, onGiveUp }) {
       if (start_s === null) onBegin(time);
       else onEnd(start_s, time);
     },
+    // Whether there was something to give up.
     giveUp() {
-      if (begun === null) return;
+      if (begun === null) return false;
       begin(null);
       onGiveUp();
+      return true;
     },
   };
 }

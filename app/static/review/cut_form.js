@@ -1,6 +1,7 @@
 // The form that says how segments are cut, in all clips. What is not as usual is marked, for it decides what lists hold.
 import { find } from '../lib/dom.js';
 import { focusAfter } from '../lib/focus.js';
+import * as notice from '../lib/notice.js';
 import { listen, setCut, state, USUAL_CUT } from '../state.js';
 
 export function bindCutForm() {
@@ -28,6 +29,13 @@ export function bindCutForm() {
   form.addEventListener('keydown', ({ key, target }) => key === 'Enter' && inputs.includes(target) && target.blur());
   form.addEventListener('input', () => {
     if (form.checkValidity()) setCut(Object.fromEntries(inputs.map((input) => [input.name, Number(input.value)])));
+  });
+  // What cannot be is said once it is typed, and the cut that holds is shown again.
+  form.addEventListener('change', ({ target }) => {
+    if (target.checkValidity()) return;
+    const name = target.parentElement.textContent.trim();
+    notice.show('page', name + ' cannot be ' + target.value + ': ' + target.validationMessage, { bad: true });
+    show();
   });
   listen({
     cutting: show,

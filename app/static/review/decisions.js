@@ -141,7 +141,7 @@ export function makeDecisions({ question, segments, now, reviewer, onReview, onR
       confirm: () => decide('confirm', 'Confirmed', undefined, goOn),
       dismiss: () => decide('dismiss', 'Dismissed', undefined, goOn),
       reopen: () => decide('reopen', 'Reopened'),
-      undo: () => step('undo', 'Undid:'),
+      undo: () => adding.giveUp() || step('undo', 'Undid:'),
       redo: () => step('redo', 'Redid:'),
       edgeStart: () => edge('start'),
       edgeEnd: () => edge('end'),
