@@ -168,7 +168,7 @@ class EventCalls:
         told_back = {key.partition("/")[0] for key in outcome.changed} if few else set[str]()
         view = self._events.index.ready(self._reviewer(data), READY_S, told_back)
         now = list[Event](self._events.list.named(view, outcome.changed)) if few else []
-        told = {"action": outcome.action, "n": len(outcome.changed), "n_clips": outcome.n_clips, "few": few}
+        told = {"action": outcome.action, "n": len(outcome.changed), "n_clips": outcome.n_clips}
         told |= {"left_out": len(outcome.left_out), "reason": outcome.left_out[0][1] if outcome.left_out else ""}
         return told | {"changed": list(outcome.changed[:TOLD_BACK]), "events": plain(now)} | self._counted(view)
 
