@@ -375,7 +375,9 @@ def test_one_that_is_refused_is_named_where_a_clip_is_on_screen_by_then(events, 
     assert "not saved" not in page.inner_text(".rv-ev-ack")
 
 
-def saving(page):
+def saving(page, n):
+    """The cards that say so, once there are n."""
+    page.wait_for_function("n => document.querySelectorAll('.rv-ev-saving').length === n", arg=n)
     return page.evaluate("[...document.querySelectorAll('.rv-ev-saving')].map(said => said.parentNode.key)")
 
 
@@ -383,17 +385,17 @@ def test_a_card_whose_decision_is_being_sent_says_so_and_is_not_shown_as_dismiss
     page = events()
     held = Held(page, "decide_events")
     (key,) = decide_next(page, "x")
-    assert (saving(page), state_of(page, key)) == ([key], "open")
+    assert (saving(page, 1), state_of(page, key)) == ([key], "open")
     looks = "getComputedStyle(document.querySelector('.rv-ev-pending .rv-ev-screen')).opacity"
     assert page.evaluate(looks) == "1"
     press(page, "Shift+ArrowRight", "Shift+ArrowRight", "c")  # three at once
-    assert len(saving(page)) == 4
+    saving(page, 4)
     for dark in (False, True):
         page.evaluate("dark => document.body.classList.toggle('dark', dark)", dark)
         assert violations(page) == []
     held.release()
     left(page, "116 events")
-    assert saving(page) == []
+    saving(page, 0)
 
 
 RECUT = """async () => {
