@@ -62,8 +62,8 @@ def merge(mark: Mark, shown: Sequence[Mark], between: Between, *, new_id: str) -
     state = mark.state if mark.state == other.state else "open"
     note = "\n".join(dict.fromkeys(filter(None, (mark.note, other.note))))[:NOTE_LENGTH]
     end_s = max(mark.end_s, other.end_s)
-    whole = replace(halves[0], id=new_id, start_s=mark.start_s, end_s=end_s, state=state, note=note)
-    whole = replace(whole, model_start_s=min(starts, default=None), model_end_s=max(ends, default=None))
+    flagged = {"model_start_s": min(starts, default=None), "model_end_s": max(ends, default=None)}
+    whole = replace(halves[0], id=new_id, start_s=mark.start_s, end_s=end_s, state=state, note=note, **flagged)
     whole = _described(whole, between)
     if named := [m.label for m in halves if m.state == "confirmed" or m.label != m.model_label]:
         whole = replace(whole, label=named[0])

@@ -25,7 +25,7 @@ export function makeEvents({ reviewer, decider, onOpen, onClip, onReel }) {
   let following = 0;
   let fresh = true; // no list was opened yet that one may come back to
 
-  const question = () => ({ reviewer: reviewer(), ...wish.asked() });
+  const question = () => ({ reviewer: reviewer(), ...wish.told() });
   const pages = makePages({ question, onNews: (answer) => showCount(answer.total, answer) });
   const chosen = makeChosen({ pages, onChange: showChosen });
   const grid = makeGrid({

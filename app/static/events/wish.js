@@ -19,11 +19,12 @@ export function makeWish({ reviewer, onChange, onBlind }) {
   const fields = Object.fromEntries(NAMES.map((name) => [name, form.elements[name]]));
   let kept = []; // [name, query]
 
-  const values = () => Object.fromEntries(NAMES.map((name) => [name, fields[name].value]));
   const isUsual = (name) => fields[name].value === USUAL[name];
   const counted = () => NAMES.filter((name) => !['sort', 'words', 'state'].includes(name) && !isUsual(name)).length;
   const query = () =>
     new URLSearchParams(NAMES.filter((name) => !isUsual(name)).map((name) => [name, fields[name].value]));
+  // As the address and the server are told: no name is one of what is done with the events.
+  const told = () => Object.fromEntries([...query()].map(([name, value]) => [wordOf(name), value]));
 
   function mark() {
     const count = counted();
@@ -75,8 +76,7 @@ export function makeWish({ reviewer, onChange, onBlind }) {
     onChange();
   });
   find('.rv-ev-clear').addEventListener('click', (press) => {
-    const { sort } = values();
-    set(new URLSearchParams({ sort }));
+    set(new URLSearchParams({ sort: fields.sort.value }));
     onChange();
     focusAfter(press, fields.words);
   });
@@ -124,7 +124,7 @@ export function makeWish({ reviewer, onChange, onBlind }) {
   listen({
     address(words) {
       if (state.view !== 'events') return;
-      for (const [name, value] of query()) words.set(wordOf(name), value);
+      for (const [name, value] of Object.entries(told())) words.set(name, value);
     },
     restored(words) {
       if (words.get('view') !== 'events') return; // a clip's address says nothing of them
@@ -136,9 +136,7 @@ export function makeWish({ reviewer, onChange, onBlind }) {
     },
   });
   return {
-    // As the server is asked: no name is one of what is done with the events.
-    asked: () =>
-      Object.fromEntries(Object.entries(values()).flatMap(([name, value]) => (value ? [[wordOf(name), value]] : []))),
+    told,
     offer,
     showChoices,
     set(wanted) {
