@@ -8,13 +8,12 @@ import ctypes
 import sys
 
 M_MMAP_THRESHOLD = -3  # mallopt(3)
-LARGE_BYTES = 4 * 2**20
 
 
-def return_large_blocks() -> None:
-    """From now on have blocks of 4 MiB and more given back to the system when they are freed."""
+def return_blocks(of_mib: int) -> None:
+    """From now on have blocks of so many MiB and more given back to the system when they are freed."""
     if mallopt := _of_libc("mallopt"):
-        mallopt(M_MMAP_THRESHOLD, LARGE_BYTES)
+        mallopt(M_MMAP_THRESHOLD, of_mib * 2**20)
 
 
 def trim() -> None:

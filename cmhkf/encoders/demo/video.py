@@ -24,7 +24,7 @@ from cmhkf.encoders.demo.shipped import EFFICIENTNET
 from cmhkf.encoders.demo.shipped import I3D as I3D_FILE
 from cmhkf.encoders.device import fetching, sent
 from cmhkf.encoders.protocols import Identity, VideoRows
-from cmhkf.heap import return_large_blocks
+from cmhkf.heap import return_blocks
 from cmhkf.media.sampling import FrameSampling
 
 # Blocks of a video row. Each is divided by about its mean norm on real footage, so that none drowns the others.
@@ -170,7 +170,7 @@ def motion_of(frames: Tensor) -> Tensor:
 
 def load_video(space: ConSE, device: str) -> DemoVideoEncoder:
     """The video encoder with its weights. Raises WeightsError, or ConfigError where the device computes it wrongly."""
-    return_large_blocks()  # I3D's, of all sizes, leave holes that the next ones do not fit
+    return_blocks(of_mib=16)  # I3D's, of all sizes, leave holes that the next ones do not fit
     i3d, efficientnet = load_right(I3D_NETWORK, device), load_right(EFFICIENTNET_NETWORK, device)
     encoder = DemoVideoEncoder(i3d, efficientnet, space, actions=I3D_FILE.about()["classes"], device=device)
     if os.environ.get("CMHKF_STILL") == "0":

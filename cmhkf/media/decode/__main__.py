@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from cmhkf.errors import MediaError
-from cmhkf.heap import return_large_blocks
+from cmhkf.heap import return_blocks
 from cmhkf.media.children import die_with
 from cmhkf.media.sandbox import ARRAY, BEAT, HEADER, JSON, MediaLimits
 
@@ -41,7 +41,7 @@ def main() -> None:
             messages.put((ARRAY if is_array else JSON, payload))
 
         try:
-            return_large_blocks()  # a file's index is made twice, for the clock and after it
+            return_blocks(of_mib=4)  # a file's index is made twice, for the clock and after it
             _restrain(limits, device)
             _work(job, limits, device, send)
             send({"end": True})
