@@ -51,14 +51,18 @@ def test_what_comes_back_is_what_went_out(write, mark_of_order):
 
 
 def test_what_the_model_had_flagged_comes_back_and_may_be_missing_in_older_files():
-    mark = Mark("m", 1.0, 2.0, "confirmed", "riot", "", "riot", 0.9, 1.5, "ann", 1, WHEN, 0.5, 2.5)
-    assert read_marks("x", csv_text(reviewed(marks=(mark,))).encode()).marks == [mark]
+    mark = Mark("m", 1.0, 2.0, "confirmed", "riot", "", "riot", 0.9, 1.5, "ann", 1, WHEN, 0.5, 2.5, named=True)
+    for write in (csv_text, json_text):
+        assert read_marks("x", write(reviewed(marks=(mark,))).encode()).marks == [mark]
     rows = list(csv.reader(io.StringIO(csv_text(reviewed(marks=(mark,))), newline="")))
-    gone = [rows[0].index(name) for name in ("model_start_s", "model_end_s")]
+    gone = [rows[0].index(name) for name in ("model_start_s", "model_end_s", "named")]
     out = io.StringIO(newline="")
     csv.writer(out).writerows([cell for i, cell in enumerate(row) if i not in gone] for row in rows)
     (back,) = read_marks("x", out.getvalue().encode()).marks
-    assert (back.id, back.model_start_s, back.model_end_s, back.decided) == ("m", None, None, WHEN)
+    assert (back.id, back.model_start_s, back.model_end_s, back.decided, back.named) == ("m", None, None, WHEN, False)
+    wrong = json_text(reviewed(marks=(mark,))).replace('"named": true', '"named": "perhaps"')
+    with pytest.raises(MarksFileError, match=r"named is 'perhaps'; it must be true or false"):
+        read_marks("x", wrong.encode())
 
 
 @pytest.mark.parametrize("write", [csv_text, json_text])

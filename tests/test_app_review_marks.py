@@ -200,6 +200,18 @@ def test_moved_edges_have_what_the_model_says_of_what_lies_inside():
     assert (by_hand.by_hand, by_hand.model_score, by_hand.end_s) == (True, None, 3)
 
 
+def test_a_name_that_a_person_chose_is_kept_though_it_was_the_models_word():
+    (named,) = relabel(mark(1, 5), "riot", CLASSES).values()
+    moved = move_edges(named, 1, 3, parts, duration_s=9)[named.id]
+    halves = split(named, 3, parts, new_id="n")
+    for part, word in ((moved, "fighting"), (halves["na"], "fighting"), (halves["nb"], "riot")):
+        assert (part.label, part.model_label) == ("riot", word)
+    whole = merge(moved, [moved, mark(4, 6, label="fighting", model_label="fighting")], between, new_id="w")["w"]
+    assert (whole.label, whole.model_label) == ("riot", "fighting")
+    again = move_edges(dataclasses.replace(whole, model_label="riot"), 1, 3, parts, duration_s=9)[whole.id]
+    assert again.label == "riot"
+
+
 def test_each_half_of_a_split_has_what_the_model_says_of_it():
     one = mark(1, 5, peak_s=4.0, note="seen")
     after = split(one, 3.00049, parts, new_id="n")
@@ -253,6 +265,8 @@ NAMED = {"label": "explosion"}
         ({}, NAMED, "explosion"),
         ({"state": "confirmed"}, {}, "riot"),
         ({"state": "dismissed"}, {}, "fighting"),
+        ({"named": True}, {}, "riot"),  # the model's word, which a person chose
+        ({"named": True}, NAMED, "explosion"),
         ({"label": "abuse"}, NAMED, "explosion"),  # the right half's score is higher
         (NAMED, {"label": "explosion", "model_label": "explosion"}, "explosion"),
         (NAMED | {"state": "confirmed", "model_label": "", "model_score": None}, {}, "explosion"),  # added by hand

@@ -111,7 +111,10 @@ def test_the_door_gives_files_and_the_report_prints(server, clips, browser, tmp_
     page.goto(report.as_uri())
     shown = "[...document.images].filter(i => i.complete && i.naturalWidth > 0).length"
     assert page.evaluate(f"[{shown}, document.images.length]") == [2, 2]
-    page.set_viewport_size({"width": 390, "height": 844})
+    scrolls = "(e => e.scrollWidth > e.clientWidth)(document.querySelector('.chart'))"
+    for width in (1024, 920, 919, 390):
+        page.set_viewport_size({"width": width, "height": 844})
+        assert page.evaluate(scrolls) == page.is_visible("text=swipe or scroll it to the right"), width
     assert page.locator(".chart svg").bounding_box()["width"] == 830  # it scrolls in its own box
     assert page.evaluate("document.documentElement.scrollWidth") == 390
     printed = page.pdf(prefer_css_page_size=True)

@@ -200,10 +200,10 @@ def test_the_queue_is_put_in_order_by_hand_and_says_how_long_it_takes(watched, t
     assert page.inner_text(".rv-all").startswith("Analyse all ")
 
 
-def test_failed_and_known_uploads_are_one_line_each_and_go_at_once(watched, tmp_path):
+def test_failed_uploads_say_why_one_by_one_known_ones_are_one_line_and_both_go_at_once(watched, tmp_path):
     page = ready(watched)
     moles = [make_video(tmp_path / f"mole {i}.mp4", seconds=13 + i) for i in range(2)]
-    bad = [tmp_path / f"letter {i}.mp4" for i in range(3)]
+    bad = [tmp_path / f"letter {i} that has a name too long to stand in a column.mp4" for i in range(3)]
     for i, file in enumerate(bad):
         file.write_text(f"Dear reader, this is no video; neither is the one before, number {i}.")
     page.set_input_files(".rv-file", [str(file) for file in moles])
@@ -214,10 +214,16 @@ def test_failed_and_known_uploads_are_one_line_each_and_go_at_once(watched, tmp_
     page.wait_for_selector(".rv-folded:has-text('2 duplicates')", timeout=LONG_MS)
     page.wait_for_selector(".rv-said:has-text('is in the library already, as mole 1.mp4')")
     assert page.locator(".rv-queue > li").count() == 2
-    assert page.is_hidden(".rv-upload:has-text('letter 1.mp4') .rv-what")
-    page.click(".rv-folded:has-text('failed') summary")
+    assert page.is_hidden(".rv-upload:has-text('mole 1.mp4') .rv-what")
+    right = page.locator(".rv-queue").bounding_box()["width"]
+    for i in range(3):
+        said = page.locator(f".rv-upload .rv-failed:has-text('letter {i}') .rv-what")
+        assert said.inner_text() == "Is text, not a video: was an error page saved in its place? Fetch it again."
+        assert said.evaluate("e => e.scrollHeight <= e.clientHeight"), "its end is cut off"
+        away = page.locator(f".rv-upload .rv-failed:has-text('letter {i}') .rv-away").bounding_box()
+        assert away["x"] + away["width"] <= right
     assert violations(page) == []
-    page.locator(".rv-upload:has-text('letter 1.mp4') .rv-away").last.click()
+    page.locator(".rv-upload .rv-failed:has-text('letter 1') .rv-away").click()
     page.wait_for_selector(".rv-folded:has-text('2 uploads failed')")
     page.locator(".rv-folded:has-text('failed')").get_by_role("button", name="Dismiss all").click()
     page.locator(".rv-folded:has-text('duplicates')").get_by_role("button", name="Dismiss all").click()

@@ -1,7 +1,7 @@
 """The Map tab in Chromium: snippets before the model beside after it, linked to time both ways."""
 
 import pytest
-from browser import SECONDS, Watched, keep
+from browser import SECONDS, Held, Watched, keep
 from fakes import FakeAnalyzer, made_up
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -141,10 +141,25 @@ def test_score_has_a_scale_and_wider_gives_room(mapped):
 
 
 def test_another_method_can_be_cancelled_and_begun_again(mapped):
+    held = Held(mapped, "map_job")
     mapped.select_option("select[name=method]", "umap")
+    mapped.wait_for_selector(".rv-map-work .rv-progress")
+    parts = [mapped.locator(f".rv-map-work .rv-progress{part}").bounding_box() for part in (" i", "")]
+    assert 0 < 2 * parts[0]["width"] < parts[1]["width"], "it looks done"
+    held.release()
     mapped.click(".rv-map-work button:has-text('Cancel')")
     mapped.wait_for_function("document.querySelector('.rv-map-note').textContent.startsWith('Cancelled')")
     mapped.select_option("select[name=method]", "tsne")
+    mapped.wait_for_function(DRAWN)
+
+
+def test_a_map_that_is_there_already_ends_the_wait_for_another(mapped):
+    held = Held(mapped, "map_job")
+    mapped.select_option("select[name=method]", "umap")
+    mapped.wait_for_selector(".rv-map-work")
+    mapped.select_option("select[name=method]", "tsne")
+    mapped.wait_for_selector(".rv-map-work", state="hidden")
+    held.release()
     mapped.wait_for_function(DRAWN)
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from dataclasses import replace
 
 import pytest
 from browser import Server, Watched, keep, serving, violations
@@ -39,7 +40,8 @@ def server(tmp_path_factory):
 
 def opened(browser, server, tmp_path, model):
     file = make_video(tmp_path / "yard.mp4", seconds=4)
-    clip, _ = keep(server, file, lambda clip: made_up(clip, FakeAnalyzer(trained=True, model_id=model)))
+    analyzer = FakeAnalyzer(trained=True, model_id=model)
+    clip, _ = keep(server, file, lambda clip: replace(made_up(clip, analyzer), calibration="0.5 was set on 9 videos"))
     watched = Watched(browser, server)
     watched.goto(f"{server.url}?clip={clip}")
     watched.click(OPENER)
@@ -82,8 +84,10 @@ def test_a_budget_of_alarms_sets_the_threshold_and_says_by_what(browser, server,
     watched.click(".rv-budget button")
     watched.wait_for_function("document.querySelector('.rv-cut [name=threshold]').value === '0.81'")
     said = watched.inner_text(".rv-budget p")
-    assert "the shipped calibration set (nine minutes), of other cameras" in said
-    assert "Not set on your own minutes: segments are still open" in said
+    assert said.startswith("Threshold 0.81: at most 12 false alarms an hour.\nSet on 9 normal minutes of ")
+    assert "the model's test videos from other cameras (9 of nine minutes)" in said
+    assert "Not set on your own footage: that takes 4 normal minutes with every segment decided" in said
+    assert "0.5 was set on 9 videos. A budget of alarms, above the segments, is" in watched.inner_text(".rv-trust")
     for width, dark in [(w, d) for w in (1440, 390) for d in (False, True)]:
         watched.set_viewport_size({"width": width, "height": 844})
         watched.evaluate("dark => document.body.classList.toggle('dark', dark)", dark)
@@ -94,7 +98,9 @@ def test_a_budget_of_alarms_sets_the_threshold_and_says_by_what(browser, server,
     watched.fill(".rv-budget input", "1")
     watched.click(".rv-budget button")
     watched.wait_for_selector(".rv-budget .rv-wrong")
-    assert "cannot promise at most 1 alarms an hour" in watched.inner_text(".rv-budget p")
+    assert watched.inner_text(".rv-budget p").startswith(
+        "No threshold was set: at most 1 false alarm an hour takes 59 "
+    )
     watched.fill(".rv-cut [name=threshold]", "0.4")
     watched.wait_for_function("document.querySelector('.rv-budget p').textContent === ''")
     watched.end()

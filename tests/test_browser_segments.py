@@ -4,7 +4,7 @@ import re
 from dataclasses import replace
 
 import pytest
-from browser import SCREENS, Watched, current, keep, press, states, wait_ack
+from browser import SCREENS, Watched, current, keep, only_lost_requests, press, states, wait_ack
 from busy_clip import CLASSES, PEAKS, SEGMENT_S, busy, busy_address  # noqa: F401
 from fakes import FakeAnalyzer, made_up, make_video
 
@@ -352,3 +352,37 @@ def test_a_selected_row_scrolls_the_table_and_never_the_page(at):
     press(page, *"nnnnn")
     assert (selected(page), first, page.locator(".rv-tables").evaluate(IN_SIGHT)) == ("6", True, True)
     assert page.locator(".rv-tables").evaluate("box => box.scrollTop") > 0
+
+
+def test_a_cut_is_kept_although_the_page_its_reviewer_or_the_server_goes_at_once(browser, server, tmp_path):
+    video = make_video(tmp_path / "haste.mp4", seconds=5)
+    sha256, _ = keep(server, video, lambda clip: made_up(clip, FakeAnalyzer()))
+    page = Watched(browser, server, reviewer="hasty")
+
+    def wait_cut(threshold):
+        page.wait_for_function(f"Number(document.querySelector('.rv-cut [name=threshold]').value) === {threshold}")
+
+    def opened(threshold):
+        page.goto(f"{server.url}?clip={sha256}")  # which says nothing of a threshold
+        page.wait_result()
+        wait_cut(threshold)
+
+    opened(0.5)
+    page.fill(".rv-cut [name=threshold]", "0.44")
+    opened(0.44)
+    page.fill(".rv-cut [name=threshold]", "0.31")
+    page.fill(".rv-reviewer input", "hastier")
+    press(page, "Enter")
+    wait_cut(0.5)
+    page.fill(".rv-reviewer input", "hasty")
+    press(page, "Enter")
+    wait_cut(0.31)
+    page.context.set_offline(True)
+    with page.expect_event("requestfailed", lambda lost: '"fn_name":"choose"' in (lost.post_data or "")):
+        page.fill(".rv-cut [name=threshold]", "0.27")
+    page.wait_for_selector(".rv-offline")
+    with page.expect_response(lambda answer: '"fn_name":"choose"' in (answer.request.post_data or "")):
+        page.context.set_offline(False)
+    opened(0.27)
+    only_lost_requests(page)
+    page.end()

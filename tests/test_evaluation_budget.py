@@ -70,22 +70,41 @@ def test_other_reviewed_clips_of_the_camera_count_too():
     assert "of 1 other clip of its camera." in budgeted(unfinished, [other], "demo", 12).said
 
 
-def test_until_then_the_shipped_calibration_set_does_and_that_is_said(weights):  # noqa: F811
-    with pytest.raises(ConfigError, match=r"Segments are still open.*[Nn]o normal minutes are kept for 'demo'"):
+def test_until_then_the_models_test_videos_do_and_that_is_said(weights):  # noqa: F811
+    with pytest.raises(ConfigError, match=r"^No threshold was set: no normal minutes are kept for 'demo'"):
         budgeted(view_of(NINE), [], "demo", 12)
-    panel = measure_panel([ScoredVideo("x", NINE, [])], model="demo", dataset="CCTV", resamples=0)
-    write_panels(weights, [panel])
+    panels = [measure_panel([ScoredVideo("x", NINE, [])], model="demo", dataset=d, resamples=0) for d in ("a", "b, c")]
+    write_panels(weights, panels)
     found = budgeted(view_of(NINE), [], "demo", 12)
     assert found.threshold == 0.81
-    for words in (
-        "the shipped calibration set (CCTV), of other cameras",
-        "Not set on your own minutes: segments are still open",
-    ):
-        assert words in found.said
-    with pytest.raises(ConfigError, match="9 normal minutes of this clip cannot promise"):
-        budgeted(view_of(NINE, DISMISSED), [], "demo", 1)
+    threshold, footage, sure, why = found.said.split("\n")
+    assert threshold == "Threshold 0.81: at most 12 false alarms an hour."
+    assert footage == "Set on 18 normal minutes of the model's test videos from other cameras (9 of a, 9 of b)."
+    assert sure.startswith("How sure: 2 of them have an alarm then, 6.7 an hour (95 % interval ")
+    assert why == (
+        "Not set on your own footage: that takes 4 normal minutes with every segment decided; this clip has 0 so far. "
+        "Next: decide every segment, and press Set again."
+    )
+
+
+@pytest.mark.usefixtures("weights")
+def test_footage_that_is_too_short_is_called_so_before_anybody_decides_all_of_it():
+    """Of 9 minutes none decided so far gives 9 at most; 1 an hour takes 59."""
+    more = (
+        r"Not set on your own footage: that takes 59 normal minutes .* {} so far\. Next: analyse longer recordings of"
+    )
+    for view in (view_of(NINE), view_of(NINE, DISMISSED)):
+        n = 9 if view.decided else 0
+        with pytest.raises(ConfigError, match=more.format(f"this clip has {n}")):
+            budgeted(view, [], "demo", 1)
+    with pytest.raises(ConfigError, match=more.format("this clip and 2 other clips of its camera have 9")):
+        budgeted(view_of(NINE), [view_of(NINE, DISMISSED), view_of(NINE)], "demo", 1)
+    with pytest.raises(ConfigError, match=r"^No threshold [^$]* this clip has 0 so far\. Next: analyse longer"):
+        budgeted(view_of(NINE[:12]), [], "demo", 60)
     with pytest.raises(ConfigError, match="nothing is trained"):
         budgeted(view_of(NINE, trained=False), [], "demo", 6)
+    with pytest.raises(ConfigError, match=r"^at most 0 alarms an hour is no budget; give a number above 0$"):
+        budgeted(view_of(NINE), [], "demo", 0)
 
 
 def test_the_command_line_takes_analyses_of_the_same_model(weights, tmp_path, capsys):  # noqa: F811
@@ -93,7 +112,7 @@ def test_the_command_line_takes_analyses_of_the_same_model(weights, tmp_path, ca
     folder.mkdir()
     analysis_of().save(folder / "one.npz")
     assert _threshold(None, 12, [folder], model="demo") == 0.81
-    assert "9 normal minutes of 1 clips given as normal" in capsys.readouterr().err
+    assert "9 normal minutes of 1 clip given as normal" in capsys.readouterr().err
     with pytest.raises(ConfigError, match=f"was analysed by {OTHER}"):
         own_budget([analysis_of(model_id=OTHER)], 12, model="demo")
     with pytest.raises(ConfigError, match="'zero-shot' has no trained head"):

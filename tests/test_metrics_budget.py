@@ -30,20 +30,41 @@ def test_the_interval_and_the_sentence():
     found = alarm_budget(NINE, 12, source="a camera")
     assert found.flagged[1:] == pytest.approx((60 / 9 * 0.0253, 60 / 9 * 5.5716), rel=1e-2)
     assert found.said == (
-        "0.81 keeps to at most 12 alarms an hour. Set on 9 normal minutes of a camera. Of these, 1 reach it: 6.7 an "
-        "hour, 95 % interval 0.17 to 37. Of new ones alike, at most 12 an hour are expected to (conformal p-values)"
+        "Threshold 0.81: at most 12 false alarms an hour.\n"
+        "Set on 9 normal minutes of a camera.\n"
+        "How sure: 1 of them has an alarm then, 6.7 an hour (95 % interval 0.17 to 37); expect 12 or fewer in new "
+        "footage alike."
     )
+    many = alarm_budget(np.array([0.9]), 60, source="a camera")  # of one minute, at most 334 by the tables
+    assert "Set on 1 normal minute of a camera.\n" in many.said
+    assert "interval 1.5 to 330)" in many.said
 
 
 def test_few_minutes_promise_little():
-    with pytest.raises(ConfigError, match=r"9 normal minutes of a camera cannot .* 1 alarms.* takes 59.* allow 6 or"):
+    few = (
+        r"^at most 1 false alarm an hour takes 59 normal minutes, and there are 9 of a camera; .*, or allow 6 or more$"
+    )
+    with pytest.raises(ConfigError, match=few):
         alarm_budget(NINE, 1, source="a camera")
+    for per_hour in (6, 60, 600):
+        with pytest.raises(ConfigError, match=r"there is not one whole minute of a camera; .* your own$"):
+            alarm_budget(NINE[:0], per_hour, source="a camera")
     assert alarm_budget(np.linspace(0, 0.5, 59), 1, source="a camera").threshold == 0.51
-    with pytest.raises(ConfigError, match="1 of 9 normal minutes of a camera score as high as can be"):
+    with pytest.raises(ConfigError, match=r"1 of 9 normal minutes of a camera score as high as .* allow 12 or more"):
         alarm_budget(np.append(NINE[:8], 1.0), 6, source="a camera")
     for wrong in (0, -1, np.inf, np.nan):
         with pytest.raises(ConfigError, match="is no budget"):
             alarm_budget(NINE, wrong, source="a camera")
+
+
+@pytest.mark.parametrize("peaks", [NINE, np.append(NINE, 1.0), np.ones(40), np.append(np.linspace(0, 1, 65), 1.0)])
+def test_what_a_refusal_says_to_allow_is_kept_to(peaks):
+    for per_hour in (0.01, 0.5, 1, 2, 6):
+        try:
+            alarm_budget(peaks, per_hour, source="")
+        except ConfigError as error:
+            allowed = float(str(error).partition("allow ")[2].split()[0])
+            assert alarm_budget(peaks, allowed, source="").expected <= allowed
 
 
 def test_the_promise_holds_on_minutes_that_it_was_not_set_on():

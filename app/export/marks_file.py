@@ -25,8 +25,8 @@ MOST_ROWS = 5000
 LENGTHS = {"id": 64, "note": NOTE_LENGTH, "decided": 64}  # characters; of other words TEXT_LENGTH
 TEXT_LENGTH = 255
 MARK_FIELDS = tuple(f.name for f in fields(Mark))
-NEWER = ("model_start_s", "model_end_s")  # files written before these were there are read too
-OPTIONAL = ("model_score", "peak_s", *NEWER)
+NEWER = ("model_start_s", "model_end_s", "named")  # files written before these were there are read too
+OPTIONAL = ("model_score", "peak_s", "model_start_s", "model_end_s")
 NUMBERS = ("start_s", "end_s", *OPTIONAL)
 FRAMES = ("start_frame", "end_frame")
 RUNS = "class_runs"
@@ -70,6 +70,7 @@ def csv_text(reviewed: Reviewed) -> str:
     writer.writeheader()
     rows = [_row(reviewed, mark) | {RUNS: "; ".join(map(str, reviewed.class_runs(mark)))} for mark in reviewed.marks]
     for row in rows or [{}]:
+        row |= {"named": str(row["named"]).lower()} if row else {}
         writer.writerow({k: guarded_cell(v) if isinstance(v, str) else v for k, v in (row | facts).items()})
     return out.getvalue()
 
@@ -245,6 +246,11 @@ def _value(field: str, raw: Any, where: str) -> Any:
     if field in OPTIONAL and raw in (None, ""):
         return None
     what = f"{where}: {field}"
+    if field == "named":
+        told = str(raw or False).lower()
+        if told not in ("true", "false"):
+            raise MarksFileError(f"{what} is {shown(raw)}; it must be true or false")
+        return told == "true"
     if field == "revision":
         return whole(raw, what, error=MarksFileError)
     if field in NUMBERS:

@@ -1,4 +1,4 @@
-"""A threshold for a clip from a budget of alarms: by its camera's normal minutes, or by the model's calibration set."""
+"""A threshold for a clip from a budget of alarms: by its camera's normal minutes, or by the model's test videos."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,9 +7,9 @@ from app.review.marks import n_open
 from app.review.reviews import View
 from cmhkf import ConfigError
 from cmhkf.evaluation.budget import normal_curve, shipped_budget
-from cmhkf.metrics.budget import AlarmBudget, alarm_budget, minute_peaks
+from cmhkf.metrics.budget import MINUTE_S, AlarmBudget, alarm_budget, minute_peaks, minutes_needed, minutes_said
 
-UNFINISHED = "segments are still open, and a minute is normal only when a person has seen all that was flagged"
+LONGER = "analyse longer recordings of this camera, or several named by camera and day (gate_2026-11-29.mp4), "
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Budgeted:
     """A threshold, and where it comes from."""
 
     threshold: float
-    said: str
+    said: str  # a line for each thing
 
 
 def budgeted(view: View, of_camera: Sequence[View], preset: str, per_hour: float) -> Budgeted:
@@ -29,36 +29,39 @@ def budgeted(view: View, of_camera: Sequence[View], preset: str, per_hour: float
     """
     if not view.analysis.trained:
         raise ConfigError("nothing is trained, and untrained scores only rank moments within a clip")
+    needed = minutes_needed(per_hour)
     try:
-        own = _of_reviewed(view, of_camera, per_hour)
+        own = _of_reviewed(view, of_camera, per_hour, needed)
+        return Budgeted(own.threshold, own.said)
     except ConfigError as error:
-        shipped = _shipped(preset, per_hour, why=str(error))
-        return Budgeted(shipped.threshold, f"{_sentence(shipped.said)} Not set on your own minutes: {error}.")
-    return Budgeted(own.threshold, _sentence(own.said))
+        why = f"Not set on your own footage: {error}."
+    try:
+        shipped = shipped_budget(preset, per_hour)
+    except ConfigError as error:
+        raise ConfigError(f"No threshold was set: {error}.\n{why}") from None
+    return Budgeted(shipped.threshold, f"{shipped.said}\n{why}")
 
 
-def _of_reviewed(view: View, of_camera: Sequence[View], per_hour: float) -> AlarmBudget:
-    others = [other for other in of_camera if not n_open(other.marks)]
-    reviewed = others if n_open(view.marks) else [view, *others]
-    if not reviewed:
-        raise ConfigError(UNFINISHED)
-    curves = [normal_curve(each.analysis, _confirmed(each)) for each in reviewed]
-    n = len(others)
-    more = f"{n} other clip{'s' * (n > 1)} of its camera"
-    source = more if view not in reviewed else f"this clip and {more}" if others else "this clip"
-    return alarm_budget(minute_peaks(curves), per_hour, source=source)
+def _of_reviewed(view: View, of_camera: Sequence[View], per_hour: float, needed: int) -> AlarmBudget:
+    clips = [view, *of_camera]
+    reviewed = [each for each in clips if not n_open(each.marks)]
+    peaks = minute_peaks([normal_curve(each.analysis, _confirmed(each)) for each in reviewed])
+    if len(peaks) < needed:
+        enough = sum(each.analysis.timeline.duration_s for each in clips) >= needed * MINUTE_S
+        whose, have = _told(view, clips), "has" if len(clips) == 1 else "have"
+        first = "" if enough and len(reviewed) < len(clips) else LONGER
+        raise ConfigError(
+            f"that takes {minutes_said(needed)} with every segment decided; {whose} {have} {len(peaks)} so far. "
+            f"Next: {first}decide every segment, and press Set again"
+        )
+    return alarm_budget(peaks, per_hour, source=_told(view, reviewed))
+
+
+def _told(view: View, clips: Sequence[View]) -> str:
+    n = sum(each is not view for each in clips)
+    others = f"{n} other clip{'s' * (n > 1)} of its camera"
+    return " and ".join(["this clip"] * (view in clips) + [others] * (n > 0))
 
 
 def _confirmed(view: View) -> list[tuple[float, float]]:
     return [(mark.start_s, mark.end_s) for mark in view.marks if mark.state == "confirmed"]
-
-
-def _shipped(preset: str, per_hour: float, *, why: str) -> AlarmBudget:
-    try:
-        return shipped_budget(preset, per_hour)
-    except ConfigError as error:
-        raise ConfigError(f"{_sentence(why)} {_sentence(str(error))}") from None
-
-
-def _sentence(text: str) -> str:
-    return f"{text[0].upper()}{text[1:].rstrip('.')}."

@@ -20,7 +20,7 @@ def relabel(mark: Mark, label: str, classes: Sequence[str]) -> Patch:
     stands for. Normal dismisses it."""
     if checked_label(label, classes) == NORMAL:
         return {mark.id: replace(mark, state="dismissed")}
-    return {mark.id: replace(mark, label=label)}
+    return {mark.id: replace(mark, label=label, named=True)}
 
 
 def annotate(mark: Mark, note: str) -> Patch:
@@ -65,8 +65,8 @@ def merge(mark: Mark, shown: Sequence[Mark], between: Between, *, new_id: str) -
     flagged = {"model_start_s": min(starts, default=None), "model_end_s": max(ends, default=None)}
     whole = replace(halves[0], id=new_id, start_s=mark.start_s, end_s=end_s, state=state, note=note, **flagged)
     whole = _described(whole, between)
-    if named := [m.label for m in halves if m.state == "confirmed" or m.label != m.model_label]:
-        whole = replace(whole, label=named[0])
+    if named := [m for m in halves if m.named or m.state == "confirmed" or m.label != m.model_label]:
+        whole = replace(whole, label=named[0].label, named=any(m.named for m in named))
     return {mark.id: None, other.id: None, new_id: whole}
 
 
@@ -104,5 +104,6 @@ def _described(part: Mark, between: Between) -> Mark:
     if part.by_hand:
         return part
     said = between(part.start_s, part.end_s)
-    label = said.label if part.state == "open" and part.label == part.model_label else part.label
+    of_model = part.state == "open" and part.label == part.model_label and not part.named
+    label = said.label if of_model else part.label
     return replace(part, label=label, model_label=said.label, model_score=said.score, peak_s=said.peak_s)

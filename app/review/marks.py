@@ -50,6 +50,7 @@ class Mark:
     model_start_s: float | None = None
     # What the model had flagged when a person decided; None for one added by hand. The mark stands for all of it.
     model_end_s: float | None = None
+    named: bool = False  # whether a person chose the label, which may be the model's word all the same
 
     @property
     def by_hand(self) -> bool:
@@ -155,7 +156,9 @@ def materialise(segment: Segment) -> Mark:
 
 def runs_of(mark: Mark, analysis: Analysis | Curve) -> tuple[ClassRun, ...]:
     """A mark's classes over time, where they change; none where a person gave it a class: that holds of all of it."""
-    return class_runs(analysis, mark.start_s, mark.end_s, mark.label) if mark.label == mark.model_label else ()
+    if mark.named or mark.label != mark.model_label:
+        return ()
+    return class_runs(analysis, mark.start_s, mark.end_s, mark.label)
 
 
 def name_of(mark: Mark, analysis: Analysis | Curve) -> str:

@@ -55,7 +55,7 @@ def analyze(
         list[Path] | None,
         typer.Option(
             help="with --alarms-per-hour: analyses (.npz, or a folder of them) of this camera's footage in which "
-            "nothing happens; without it, the calibration set that is kept beside the model"
+            "nothing happens; without it, the model's test videos"
         ),
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N; with ray, of each node")] = "auto",
@@ -112,7 +112,7 @@ def _threshold(given: float | None, per_hour: float | None, normal: list[Path], 
         found = own_budget(read_analyses(files)[0], per_hour, model=model)
     else:
         found = shipped_budget(model, per_hour)
-    typer.echo(f"threshold {found.said}", err=True)
+    typer.echo(found.said, err=True)
     return found.threshold
 
 

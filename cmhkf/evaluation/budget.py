@@ -39,7 +39,7 @@ def own_budget(normal: Sequence[Analysis], per_hour: float, *, model: str) -> Al
                 f"{analysis.clip.name} was analysed by {analysis.model_id}, and not by {model}{ending}; analyse it anew"
             )
     peaks = minute_peaks([normal_curve(analysis) for analysis in normal])
-    return alarm_budget(peaks, per_hour, source=f"{len(normal)} clips given as normal")
+    return alarm_budget(peaks, per_hour, source=f"{len(normal)} clip{'s' * (len(normal) != 1)} given as normal")
 
 
 def shipped_budget(model: str, per_hour: float) -> AlarmBudget:
@@ -51,9 +51,11 @@ def shipped_budget(model: str, per_hour: float) -> AlarmBudget:
     panels = [panel for panel in (read_panels(path) if path else ()) if panel.minute_peaks]
     if not panels:
         raise ConfigError(
-            f"no normal minutes are kept for {model!r}, so a budget of alarms needs your own: analyse some footage in "
-            "which nothing happens, and name its analyses with --normal"
+            f"no normal minutes are kept for {model!r}, so a budget of alarms needs your own footage in which nothing "
+            "happens (on the command line: --normal)"
         )
     peaks = np.concatenate([panel.minute_peaks for panel in panels])
-    named = "; ".join(panel.dataset.partition(",")[0] for panel in panels)  # without how it was held out
-    return alarm_budget(peaks, per_hour, source=f"the shipped calibration set ({named}), of other cameras than yours")
+    named = [panel.dataset.partition(",")[0] for panel in panels]  # without how it was held out
+    told = ", ".join(f"{len(panel.minute_peaks)} of {name}" for panel, name in zip(panels, named, strict=True))
+    source = f"the model's test videos from other cameras ({told})"
+    return alarm_budget(peaks, per_hour, source=source)

@@ -43,13 +43,23 @@ class AlarmBudget:
 
     @property
     def said(self) -> str:
-        """All of it in words."""
+        """All of it in words: the threshold, what it was set on, and how sure that is, a line each."""
+        flagged, have = self.flagged, "has" if self.n_flagged == 1 else "have"
         return (
-            f"{self.threshold:g} keeps to at most {self.per_hour:g} alarms an hour. Set on {self.n_minutes:,} normal "
-            f"minutes of {self.source}. Of these, {self.n_flagged:,} reach it: {self.flagged.value:.2g} an hour, 95 % "
-            f"interval {self.flagged.low:.2g} to {self.flagged.high:.2g}. Of new ones alike, at most "
-            f"{self.expected:.2g} an hour are expected to (conformal p-values)"
+            f"Threshold {self.threshold:g}: at most {_alarms(self.per_hour)}.\n"
+            f"Set on {minutes_said(self.n_minutes)} of {self.source}.\n"
+            f"How sure: {self.n_flagged:,} of them {have} an alarm then, {_rate(flagged.value)} an hour (95 % interval "
+            f"{_rate(flagged.low)} to {_rate(flagged.high)}); expect {_rate(self.expected)} or fewer in new footage "
+            "alike."
         )
+
+
+def _alarms(per_hour: float) -> str:
+    return f"{per_hour:g} false alarm{'s' * (per_hour != 1)} an hour"
+
+
+def _rate(per_hour: float) -> str:
+    return f"{float(f'{per_hour:.2g}'):g}"
 
 
 def minute_peaks(curves: Sequence[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
@@ -69,6 +79,18 @@ def minute_peaks(curves: Sequence[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
     return peaks[:n]
 
 
+def minutes_said(n: int) -> str:
+    """So many normal minutes, in words."""
+    return f"{n:,} normal minute{'s' * (n != 1)}"
+
+
+def minutes_needed(per_hour: float) -> int:
+    """The fewest normal minutes on which a threshold can keep to a budget. Raises ConfigError: it is none."""
+    if not 0 < per_hour < math.inf:
+        raise ConfigError(f"at most {per_hour:g} alarms an hour is no budget; give a number above 0")
+    return max(1, math.ceil(MINUTES_AN_HOUR / per_hour - 1e-9) - 1)
+
+
 def alarm_budget(peaks: np.ndarray, per_hour: float, *, source: str) -> AlarmBudget:
     """The lowest threshold that keeps to a budget.
 
@@ -80,23 +102,26 @@ def alarm_budget(peaks: np.ndarray, per_hour: float, *, source: str) -> AlarmBud
     Raises:
         ConfigError: a budget that is none, or that so few minutes, or minutes with such scores, cannot promise.
     """
-    n = len(peaks)
-    if not 0 < per_hour < math.inf:
-        raise ConfigError(f"at most {per_hour:g} alarms an hour is no budget; give a number above 0")
-    allowed = math.floor(per_hour * (n + 1) / MINUTES_AN_HOUR + 1e-9) - 1  # minutes that may reach the threshold
-    if allowed < 0:
-        needed = math.ceil(MINUTES_AN_HOUR / per_hour - 1e-9) - 1
-        raise ConfigError(
-            f"{n} normal minutes of {source} cannot promise at most {per_hour:g} alarms an hour: that takes "
-            f"{needed:,}. Mark more footage as normal, or allow {MINUTES_AN_HOUR / (n + 1):.2g} or more"
-        )
+    n, needed = len(peaks), minutes_needed(per_hour)
     ranked = np.sort(peaks.round(DIGITS))[::-1]
+    highest = int((ranked >= 1).sum())
+    least = (
+        math.ceil(10 * MINUTES_AN_HOUR * (highest + 1) / (n + 1) - 1e-9) / 10
+    )  # budget that these keep to, rounded up
+    if n < needed:
+        there = f"there {'is' if n == 1 else 'are'} {n}" if n else "there is not one whole minute"
+        more = f", or allow {least:g} or more" if n else ""
+        raise ConfigError(
+            f"at most {_alarms(per_hour)} takes {minutes_said(needed)}, and {there} of {source}; "
+            f"give more normal footage of your own{more}"
+        )
+    allowed = max(0, math.floor(per_hour * (n + 1) / MINUTES_AN_HOUR + 1e-9) - 1)  # minutes that may be flagged
     above = ranked[allowed] if allowed < n else 0.0  # the threshold lies above it
     threshold = max(LEAST, (math.floor(above * STEPS + 1e-9) + 1) / STEPS)
     if threshold > 1:
         raise ConfigError(
-            f"{int((peaks >= 1).sum())} of {n} normal minutes of {source} score as high as can be, so no "
-            f"threshold keeps to {per_hour:g} alarms an hour"
+            f"{highest} of {minutes_said(n)} of {source} score as high as can be, so no threshold keeps to at most "
+            f"{_alarms(per_hour)}; allow {least:g} or more"
         )
     n_flagged = int((peaks >= threshold).sum())
     expected = MINUTES_AN_HOUR * (n_flagged + 1) / (n + 1)

@@ -64,6 +64,7 @@ test("a segment's classes over time are those that Python finds", () => {
     const runs = runsOf(curves, { ...segment, model_label: segment.label });
     alike(runs, segment.class_runs, ['start_s', 'end_s'], 1e-6);
     assert.deepEqual(runsOf(curves, { ...segment, model_label: 'called otherwise' }), []);
+    assert.deepEqual(runsOf(curves, { ...segment, model_label: segment.label, named: true }), []);
   }
   assert.ok(found.filter(({ segment }) => segment.class_runs.length > 1).length > 10, 'some change');
   assert.deepEqual(runsOf(null, found[0].segment), []);

@@ -11,6 +11,14 @@ export async function request(name, data = {}) {
   return answer;
 }
 
+// A request that is sent although the page is being left, from the event `pagehide`; nobody hears the answer.
+export function requestLeaving(name, data) {
+  const { fetch } = window;
+  window.fetch = (url, options) => fetch(url, { ...options, keepalive: true }); // Gradio's client calls it at once
+  server[name](data).catch(() => {});
+  window.fetch = fetch;
+}
+
 // A file that Python made. `missing` begins what is said when it is not there.
 export async function fetchFile(url, missing) {
   const response = await fetch(address(url)).catch(() => {

@@ -5,12 +5,13 @@ import { percent } from '../lib/format.js';
 import { request, uploadFile } from '../lib/server.js';
 import { state } from '../state.js';
 
-// Rows of one kind in one line, from the second on; all are dismissed at once.
-function makeFold(stage, words) {
+// Rows of one kind under one line, from the second on; all are dismissed at once.
+function makeFold(stage, words, open = false) {
   const line = make('li', 'rv-item rv-upload rv-folded');
   const box = make('details');
   const rows = make('ul');
   box.append(make('summary'), rows);
+  box.open = open;
   line.append(
     box,
     button('Dismiss all', 'rv-link', () => {
@@ -97,7 +98,8 @@ export function makeUploads() {
     busy = false;
   }
 
-  const folds = [makeFold('failed', (n) => n + ' uploads failed'), makeFold('known', (n) => n + ' duplicates')];
+  // What failed shows why, file by file.
+  const folds = [makeFold('failed', (n) => n + ' uploads failed', true), makeFold('known', (n) => n + ' duplicates')];
   function tidy() {
     for (const fold of folds) fold.tidy(list);
     list.hidden = !list.children.length;

@@ -4,6 +4,8 @@ import { inSeconds, plural } from '../lib/format.js';
 import { UNKNOWN, unseenFacts, unseenReasons, unseenWords } from '../lib/unseen.js';
 import { listen, state } from '../state.js';
 
+const OTHER_FOOTAGE = '. A budget of alarms, above the segments, is set on other footage, which it names.';
+
 export function makeTrust({ onAnalyse, onQuality }) {
   const strip = find('.rv-trust');
   const unseenLine = find('.rv-unseen');
@@ -26,7 +28,7 @@ export function makeTrust({ onAnalyse, onQuality }) {
     if (!known) rows.push(['Not seen', UNKNOWN]);
     if (spans.length) rows.push(['Not seen', lost + unseenReasons(spans)]);
     if (unheard.length) rows.push(['Not heard', unseenReasons(unheard)]);
-    if (facts.calibration) rows.push(['Threshold calibration', facts.calibration]);
+    if (facts.calibration) rows.push(['Threshold calibration', facts.calibration + OTHER_FOOTAGE]);
     return rows;
   }
 

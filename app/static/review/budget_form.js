@@ -1,5 +1,5 @@
 // A threshold from a budget of alarms: "at most N an hour".
-import { find, sayIn } from '../lib/dom.js';
+import { find, make, sayIn } from '../lib/dom.js';
 import { wordsOf } from '../lib/faults.js';
 import { request } from '../lib/server.js';
 import { listen, setCut, state } from '../state.js';
@@ -18,7 +18,9 @@ export function bindBudgetForm(question) {
       if (visit !== state.visit) return;
       set = answer.threshold;
       setCut({ threshold: set });
-      sayIn(said, answer.said);
+      sayIn(said, '');
+      const [first, ...rest] = answer.said.split('\n');
+      said.append(make('b', '', first), ...rest.map((line) => '\n' + line));
     } catch (error) {
       if (visit === state.visit) sayIn(said, wordsOf(error), true);
     }

@@ -10,10 +10,11 @@ const RUN_SHARE = 0.5; // of the anomaly classes, where no least share was measu
 /**
  * The classes that last in a mark, in order of time; none where it is but its own, or the one that a person gave it.
  * @param {import('./cut.js').Curves | null} curves
- * @param {{ start_s: number, end_s: number, label: string, model_label?: string }} mark @returns {ClassRun[]}
+ * @param {{ start_s: number, end_s: number, label: string, model_label?: string, named?: boolean }} mark
+ * @returns {ClassRun[]}
  */
-export function runsOf(curves, { start_s, end_s, label, model_label }) {
-  if (!curves || label !== model_label) return [];
+export function runsOf(curves, { start_s, end_s, label, model_label, named }) {
+  if (!curves || named || label !== model_label) return [];
   const { probs, classes, least_share, scores, duration_s } = curves;
   const anomalies = classes.map((_, c) => c).slice(1);
   const strongest = (/** @type {number} */ i) => anomalies.reduce((a, b) => (probs[b][i] > probs[a][i] ? b : a));

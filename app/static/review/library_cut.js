@@ -3,7 +3,7 @@
 import { find } from '../lib/dom.js';
 import { passBy } from '../lib/faults.js';
 import { focusAfter } from '../lib/focus.js';
-import { request } from '../lib/server.js';
+import { request, requestLeaving } from '../lib/server.js';
 import { refresh } from '../library/status.js';
 import { listen, setCut, state, tell, USUAL_CUT } from '../state.js';
 
@@ -12,20 +12,28 @@ const NAMES = { threshold: 'threshold', min_length_s: 'least length (s)', merge_
 
 export function makeLibraryCut({ reviewer, onChoices }) {
   let kept = ''; // as the server has it
+  let whose = ''; // reviewer
   let timer = null;
   const now = () => JSON.stringify(state.cut);
 
   async function load() {
-    const choices = await request('choices', { reviewer: reviewer() });
+    const name = reviewer();
+    const choices = await request('choices', { reviewer: name });
+    whose = name;
     kept = JSON.stringify({ ...state.cut, ...choices.cut });
     onChoices(choices);
     setCut(choices.cut);
   }
 
+  const isUnsent = () => kept && now() !== kept;
+  const choice = () => ({ reviewer: whose, ...state.cut });
   async function keep() {
-    if (!kept || now() === kept) return;
+    if (!isUnsent()) return;
     kept = now();
-    await request('choose', { reviewer: reviewer(), ...state.cut });
+    await request('choose', choice()).catch((error) => {
+      kept &&= 'not as here';
+      throw error;
+    });
     tell('recut');
     await refresh();
   }
@@ -52,10 +60,15 @@ export function makeLibraryCut({ reviewer, onChoices }) {
     keepSoon();
   }
 
+  window.addEventListener('pagehide', () => {
+    if (isUnsent()) requestLeaving('choose', choice());
+  });
   listen({
     cutting,
+    back: keepSoon,
     restored: cutting, // an address may say another
     reviewer() {
+      keep().catch(passBy); // of the one before
       kept = '';
       load().then(refresh).catch(passBy);
     },
