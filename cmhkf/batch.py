@@ -158,6 +158,7 @@ def analyze_many(
     out.mkdir(parents=True, exist_ok=True)
     sweep_parts(out)
     remote.sweep()
+    remote.limit_bytes()  # a wrong limit is told before the work
     kept = {video: file.name for video, file in Results(out).files().items()}
     how = (threshold, model, device, load)
     jobs = [

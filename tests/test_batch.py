@@ -5,17 +5,21 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import fsspec
 import pytest
 from fakes import make_video, until
+from fsspec.implementations.memory import MemoryFileSystem
 from noted import load_noted
 from processes import below
 from test_media_children import alive
 
 from cmhkf import Analysis, flag_segments
 from cmhkf.batch import ENDED, analyze_many, output_names
+from cmhkf.errors import ConfigError, MediaError
 from cmhkf.home import data_home
 from cmhkf.media import remote
 from cmhkf.media.find import find_sources
@@ -225,13 +229,13 @@ def test_urls_are_listed_like_folders_and_patterns(bucket):
 
 
 def test_urls_are_fetched_for_as_long_as_they_are_read(bucket, tmp_path, notes, monkeypatch):
-    fetched, fetch = [], remote._fetch
+    fetched, copied = [], remote.copied
 
-    def watched(url, folder):
+    def watched(*arguments):
         fetched.append([path.name for path in (data_home() / "fetched").iterdir()])
-        return fetch(url, folder)
+        return copied(*arguments)
 
-    monkeypatch.setattr(remote, "_fetch", watched)
+    monkeypatch.setattr(remote, "copied", watched)
     found = run(find_sources([bucket]), tmp_path / "out")
     assert notes() == ["a.mp4", "b.mp4", "c.MP4"]
     assert [len(folders) for folders in fetched] == [1, 1, 1]
@@ -260,3 +264,92 @@ def test_what_a_killed_process_had_fetched_goes_and_what_another_reads_stays(buc
         remote.sweep()
         assert file.exists()
     assert not left.exists()
+
+
+# A limit for what is fetched -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def limit(monkeypatch):
+    """What may be fetched at a time, in bytes."""
+    return lambda n_bytes: monkeypatch.setenv("CMHKF_FETCH_GB", f"{n_bytes / 1e9:.9f}")
+
+
+@pytest.fixture
+def untold(monkeypatch):
+    """A server that tells no size, and sends a thousand bytes at a time."""
+    monkeypatch.setattr(MemoryFileSystem, "size", lambda self, path: None)
+    monkeypatch.setattr(MemoryFileSystem, "blocksize", 1000)
+
+
+def test_a_video_over_the_limit_is_refused_and_stops_no_other(bucket, made, tmp_path, notes, limit):
+    limit(made[2].stat().st_size - 1)
+    found = run(find_sources([bucket]), tmp_path / "out")
+    assert [name for name, outcome in found.items() if outcome.error] == ["c.MP4"]
+    assert "that may be fetched; set CMHKF_FETCH_GB to more GB, or copy the video" in found["c.MP4"].error
+    limit(0)
+    none = run([f"{bucket}/a.mp4"], tmp_path / "other")
+    assert "more than the 0 that may be fetched" in none["a.mp4"].error
+
+
+def test_a_limit_that_is_no_number_is_told_before_the_work(bucket, tmp_path, monkeypatch):
+    monkeypatch.setenv("CMHKF_FETCH_GB", "lots")
+    with pytest.raises(ConfigError, match="CMHKF_FETCH_GB is 'lots'; it must be a number"):
+        run([f"{bucket}/a.mp4"], tmp_path / "out")
+
+
+def test_a_copy_without_a_size_ends_at_the_limit(bucket, untold, limit, monkeypatch):
+    limit(5000)
+    left, remove = [], shutil.rmtree
+
+    def watched(folder, **options):
+        left.append((folder / "clip" / "a.mp4").stat().st_size)
+        remove(folder, **options)
+
+    monkeypatch.setattr(remote.shutil, "rmtree", watched)
+    said = r"a\.mp4 has more than 5,000 bytes, which its server did not say, .* set CMHKF_FETCH_GB"
+    with pytest.raises(MediaError, match=said), remote.fetched(f"{bucket}/a.mp4"):
+        pass
+    assert left == [6000]
+
+
+def test_a_copy_that_outgrows_the_room_left_by_others_is_made_again_when_they_end(bucket, made, untold, limit):
+    size = made[0].stat().st_size
+    limit(size * 1.5)
+    with ThreadPoolExecutor() as pool:
+        with remote.fetched(f"{bucket}/a.mp4"):
+            other = pool.submit(size_of, f"{bucket}/a.mp4")
+            time.sleep(2 * remote.WAIT_S)
+            assert not other.done()
+        assert other.result(timeout=60) == size
+
+
+def test_workers_together_keep_to_the_limit(bucket, made, limit):
+    most = made[0].stat().st_size * 2
+    limit(most)
+    held = []
+
+    def fetch(_):
+        with remote.fetched(f"{bucket}/a.mp4"):
+            files = [*(data_home() / "fetched").glob("*/clip/*")]
+            held.append(len(files))
+            time.sleep(0.2)
+
+    with ThreadPoolExecutor(6) as pool:
+        assert [*pool.map(fetch, range(6))] == [None] * 6
+    assert max(held) <= 2
+    assert len(held) == 6
+
+
+def test_room_that_a_killed_process_held_is_given_back(bucket, made, limit):
+    limit(made[0].stat().st_size)
+    left = data_home() / "fetched" / "left"
+    left.mkdir(parents=True)
+    (left / "lock").touch()
+    (left / remote.HELD).write_text("1000")
+    assert size_of(f"{bucket}/a.mp4") == made[0].stat().st_size
+
+
+def size_of(url):
+    with remote.fetched(url) as file:
+        return file.stat().st_size
