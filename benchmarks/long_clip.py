@@ -7,6 +7,7 @@ Debian's chromium, headless and without a GPU; the server makes the clip's films
 or the list of the long clip takes 2 s or more, or one frame in twenty over 34 ms.
 """
 
+import argparse
 import statistics
 import sys
 from dataclasses import replace
@@ -113,6 +114,7 @@ def measure(browser: Browser, server: Server, folder: Path, seconds: int) -> boo
 
 def main() -> int:
     """Measure on this machine, and return the exit code."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     if (chromium := chromium_path()) is None:
         sys.exit("chromium is not here; install it (Debian: apt-get install chromium)")
     with TemporaryDirectory() as folder, sync_playwright() as playwright:

@@ -9,8 +9,7 @@ from __future__ import annotations
 import logging
 import math
 import os
-import shutil
-import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -21,14 +20,13 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from filelock import FileLock
-
 from cmhkf.errors import CmhkfError, ConfigError
-from cmhkf.files import sha256_of, sweep_parts
+from cmhkf.files import sha256_of
 from cmhkf.media import remote
 from cmhkf.media.children import die_with
 from cmhkf.media.clip import probe
 from cmhkf.media.unseen import Unseen
+from cmhkf.outputs import Bucket, Folder, outputs_at
 from cmhkf.results import Made, Results
 from cmhkf.segments import flag_segments
 from cmhkf.settings import picked
@@ -38,7 +36,6 @@ if TYPE_CHECKING:
     from cmhkf.analyzer import Analyzer
     from cmhkf.progress import Progress
 
-LOCKS = ".locks"  # one for each content at work, so that two workers never analyse the same
 TRIES = 3  # of a video whose worker on Ray ends
 ENDED = "the process that analysed it was ended, most likely for want of memory"
 
@@ -78,8 +75,9 @@ class Job(NamedTuple):
     """As it was named."""
     place: str
     """Its URL or absolute path, as analyses state it."""
-    file: Path
-    """The analysis to write."""
+    out: Folder | Bucket
+    file: str
+    """The name there of the analysis to write."""
     threshold: float
     model: str
     device: str
@@ -129,7 +127,7 @@ def _name(place: str) -> str:
 
 def analyze_many(
     videos: Sequence[Path | str],
-    out: Path,
+    out: Path | str,
     *,
     model: str,
     threshold: float = 0.5,
@@ -143,26 +141,28 @@ def analyze_many(
 ) -> Iterator[Outcome]:
     """Analyse videos (files or URLs) and write `out/<stem>.npz`; yield an Outcome as each ends, failed ones too.
 
-    What `out` holds of the same content by the same model is kept. `on_progress` is told the video's name, and only
-    when the work runs in this process (engine "local", one worker). `load` makes the model; other processes import it
-    by its name.
+    What `out`, a folder or the URL of one, holds of the same content by the same model is kept. `on_progress` is told
+    the video's name, and only when the work runs in this process (engine "local", one worker). `load` makes the model;
+    other processes import it by its name.
 
     Without `workers` it is one, or on Ray as many as the cluster has room for. `address` and `gpus_per_worker` are for
     Ray alone: the cluster, as `ray.init` takes it, and the share of a GPU that a worker requests; without it that is a
     whole one where the cluster has any, unless `device` is "cpu".
 
-    Raises ConfigError for a device or a cluster that is not there.
+    Raises ConfigError for a device or a cluster that is not there, and for an `out` that cannot be written.
     """
     if engine == "local" and (address is not None or gpus_per_worker is not None):
         raise ConfigError("--address and --gpus-per-worker are for --engine ray")
-    out.mkdir(parents=True, exist_ok=True)
-    sweep_parts(out)
+    place = outputs_at(out)
+    if engine == "ray" and isinstance(place, Folder):
+        place = Folder(place.path.resolve())
+    place.prepare()
     remote.sweep()
-    kept = {video: file.name for video, file in Results(out).files().items()}
+    remote.limit_bytes()  # a wrong limit is told before the work
     how = (threshold, model, device, load)
     jobs = [
-        Job(str(video), _place(video), out / name, *how)
-        for video, name in zip(videos, output_names(videos, kept), strict=True)
+        Job(str(video), _place(video), place, name, *how)
+        for video, name in zip(videos, output_names(videos, Results(place).files()), strict=True)
     ]
     try:
         if engine == "ray":
@@ -174,12 +174,7 @@ def analyze_many(
             for job in jobs:
                 yield _analyze(analyzer, job, on_progress)
     finally:
-        shutil.rmtree(out / LOCKS, ignore_errors=True)
-
-
-def _locks(out: Path) -> Path:
-    (out / LOCKS).mkdir(exist_ok=True)
-    return out / LOCKS
+        place.unlock()
 
 
 def _in_processes(jobs: list[Job], workers: int) -> Iterator[Outcome]:
@@ -227,6 +222,7 @@ def _on_ray(
         return
     try:
         import ray.data
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
     except ModuleNotFoundError:
         raise ConfigError("--engine ray needs Ray: `pip install 'ray[data]'`, or leave --engine local") from None
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # outcomes tell what went wrong
@@ -245,39 +241,52 @@ def _on_ray(
     gpus = ray_gpus(device, resources, gpus_per_worker)
     room = min(resources.get("CPU", 1), resources["GPU"] / gpus if gpus else math.inf)
     size = min(workers or max(1, int(room)), len(jobs))
-    with tempfile.TemporaryDirectory(dir=_locks(jobs[0].file.resolve().parent)) as tries:
-        rows = ray.data.from_items(
-            [{"job": job._replace(file=job.file.resolve())} for job in jobs], override_num_blocks=len(jobs)
-        )
-        pool = ray.data.ActorPoolStrategy(size=size, max_tasks_in_flight_per_actor=1)
-        worker: Any = _RayWorker  # Ray's types know no classes here
-        done = rows.map(worker, fn_constructor_args=(Path(tries),), compute=pool, num_cpus=1, num_gpus=gpus)
-        done.context.execution_no_progress_timeout_s = -1  # a long video may take hours
-        done.context.enable_progress_bars = done.context.print_on_execution_start = False
-        for batch in done.iter_batches(batch_size=None, prefetch_batches=0):
-            for outcome in batch["outcome"]:
-                if isinstance(outcome, CmhkfError):
-                    raise outcome
-                yield outcome
+    # Kept where the batch was begun, for a node that ends takes the count along, which then begins anew elsewhere
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
+    lasting = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": -1, "scheduling_strategy": here}
+    tries = ray.remote(_Tries).options(**lasting).remote()
+    rows = ray.data.from_items([{"job": job} for job in jobs], override_num_blocks=len(jobs))
+    pool = ray.data.ActorPoolStrategy(size=size, max_tasks_in_flight_per_actor=1)
+    worker: Any = _RayWorker  # Ray's types know no classes here
+    done = rows.map(worker, fn_constructor_args=(tries,), compute=pool, num_cpus=1, num_gpus=gpus)
+    done.context.execution_no_progress_timeout_s = -1  # a long video may take hours
+    done.context.enable_progress_bars = done.context.print_on_execution_start = False
+    for batch in done.iter_batches(batch_size=None, prefetch_batches=0):
+        for outcome in batch["outcome"]:
+            if isinstance(outcome, CmhkfError):
+                raise outcome
+            yield outcome
+
+
+class _Tries:
+    """An actor of a Ray cluster that counts how often each video was begun."""
+
+    def __init__(self) -> None:
+        self._n = Counter[str]()
+
+    def begin(self, file: str) -> int:
+        """One more; returns how many."""
+        self._n[file] += 1
+        return self._n[file]
 
 
 class _RayWorker:
     """An actor of a Ray cluster. It loads the model once.
 
     Ray starts an actor that ended anew, on another node if need be, and gives it the same video again, without end.
-    So each try is noted in a folder, and after a few the video is given up.
+    So tries are counted, and after a few the video is given up.
     """
 
-    def __init__(self, tries: Path) -> None:
+    def __init__(self, tries: Any) -> None:
         self._tries = tries
 
     def __call__(self, row: dict[str, Job]) -> dict[str, Outcome | CmhkfError]:
         """What became of a video, or why the model cannot be loaded."""
+        import ray
+
         job = row["job"]
-        tries = self._tries / job.file.name
-        with tries.open("a") as file:
-            file.write("x")
-        if tries.stat().st_size > TRIES:
+        n_tries: Any = ray.get(self._tries.begin.remote(job.file))
+        if n_tries > TRIES:
             return {"outcome": Outcome(job.video, error=ENDED)}
         try:
             return {"outcome": _one(job, threads=1)}
@@ -309,7 +318,7 @@ def _analyzer(load: Callable[[str, str], Analyzer], model: str, device: str) -> 
 
 
 @lru_cache(maxsize=1)
-def _results(out: Path) -> Results:
+def _results(out: Folder | Bucket) -> Results:
     """What a folder holds, kept up to date in each process."""
     return Results(out)
 
@@ -342,9 +351,8 @@ def _made(
         probe(video)  # says what is wrong with it
     sha256 = sha256_of(video)
     made = Made(sha256, analyzer.recipe_hash, analyzer.model_id, analyzer.classes)
-    out = job.file.parent
-    with FileLock(_locks(out) / sha256):
-        file, analysis = _results(out).find(made, job.file) or (None, None)
+    with job.out.lock(sha256):
+        file, analysis = _results(job.out).find(made, job.file) or (None, None)
         if file and analysis and (file, analysis.clip.path) == (job.file, job.place):
             return analysis, True
         source = analysis.clip.path if analysis else ""
@@ -352,9 +360,10 @@ def _made(
             clip = probe(video, sha256=sha256)
             analysis = analyzer.analyze(clip, on_progress and (lambda progress: on_progress(job.name, progress)))
         analysis = analyzer.told_of(analysis, path=job.place, name=job.name)
-        analysis.save(job.file)
+        with job.out.replacing(job.file) as part:
+            analysis.save(part)
         if file and file != job.file and not (remote.is_url(source) or Path(source).exists()):
-            file.unlink(missing_ok=True)  # the video was moved, and its analysis with it
+            job.out.remove(file)  # the video was moved, and its analysis with it
     return analysis, file is not None
 
 
@@ -363,7 +372,7 @@ def _outcome(job: Job, analysis: Analysis, *, kept: bool) -> Outcome:
     peak, line = analysis.scores.argmax(), analysis.timeline
     return Outcome(
         video=job.video,
-        file=str(job.file),
+        file=job.out.named(job.file),
         duration_s=line.duration_s,
         **picked(analysis, "n_snippets", "modalities", "trained", "elapsed_s", "declared_duration_s"),
         peak_score=float(analysis.scores[peak]),

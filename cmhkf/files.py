@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.lib.npyio import NpzFile
@@ -87,11 +87,13 @@ def check_sizes(archive: zipfile.ZipFile, names: Sequence[str], most: int) -> No
         raise ValueError(f"{names[0]} and what is with it unpack to {size:,} bytes, more than the {most:,} accepted")
 
 
-def open_npz(path: str | Path) -> Any:
+def open_npz(file: str | Path | BinaryIO) -> Any:
     """An open `NpzFile` of arrays. Raises one of NPZ_DAMAGE when it is none, or would unpack to over MOST_NPZ_BYTES."""
-    with zipfile.ZipFile(path) as archive:
+    with zipfile.ZipFile(file) as archive:
         check_sizes(archive, archive.namelist(), MOST_NPZ_BYTES)
-    return np.load(path, allow_pickle=False)
+    if not isinstance(file, (str, Path)):
+        file.seek(0)
+    return np.load(file, allow_pickle=False)
 
 
 class FileRows:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
-from itertools import chain
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pyarrow as pa
@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 
 from cmhkf.analysis import FORMAT, Analysis
 from cmhkf.errors import CheckpointError
-from cmhkf.files import NPZ_DAMAGE, open_npz, replacing
+from cmhkf.files import NPZ_DAMAGE, open_npz
+from cmhkf.outputs import Bucket, Folder, outputs_at
 from cmhkf.segments import flag_segments
 
 SEGMENTS_FILE, SNIPPETS_FILE = "segments.parquet", "snippets.parquet"
@@ -48,7 +49,7 @@ class Made:
 
 @dataclass(frozen=True)
 class _Kept:
-    file: Path
+    name: str
     video: str
     made: Made | None
     """None where an earlier version made it, which did not note unseen footage."""
@@ -57,65 +58,66 @@ class _Kept:
 class Results:
     """What a folder of analyses holds, by the headers of its files; it sees what other processes add."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._read: dict[str, tuple[int, _Kept | None]] = {}
+    def __init__(self, out: Folder | Bucket) -> None:
+        self.out = out
+        self._read: dict[str, tuple[object, _Kept | None]] = {}
 
-    def _of(self, file: Path) -> _Kept | None:
-        """What a file holds; it is opened only when it is new or changed."""
+    def _of(self, stamps: Mapping[str, object]) -> Iterator[_Kept]:
+        """What files hold; those are opened that are new or changed."""
+        new = [name for name, stamp in stamps.items() if self._read.get(name, (None, None))[0] != stamp]
+        for name, kept in zip(new, self.out.each(self._look, new), strict=True):
+            self._read[name] = stamps[name], kept
+        return (kept for name in stamps if (kept := self._read[name][1]))
+
+    def _look(self, name: str) -> _Kept | None:
         try:
-            changed_ns = file.stat().st_mtime_ns
-        except OSError:  # gone meanwhile
-            return None
-        if self._read.get(file.name, (None, None))[0] != changed_ns:
-            self._read[file.name] = changed_ns, _kept(file)
-        return self._read[file.name][1]
+            with self.out.opened(name) as file:
+                return _kept(name, file)
+        except NPZ_DAMAGE:  # or only a fault of the way there: the whole file decides
+            with self.out.fetched(name) as copy, suppress(*NPZ_DAMAGE), copy.open("rb") as file:
+                return _kept(name, file)
+        return None
 
-    def _all(self) -> Iterator[_Kept]:
-        return (kept for file in self.folder.glob("*.npz") if (kept := self._of(file)))
+    def files(self) -> dict[str, str]:
+        """The name of each video's analysis, by the path or URL that the video was read from."""
+        return {kept.video: kept.name for kept in self._of(self.out.stamps())}
 
-    def files(self) -> dict[str, Path]:
-        """The analysis of each video, by the path or URL that it was read from."""
-        return {kept.video: kept.file for kept in self._all()}
-
-    def find(self, made: Made, usual: Path) -> tuple[Path, Analysis] | None:
-        """An analysis of this content by this model, and its file: the usual one, or else another.
+    def find(self, made: Made, usual: str) -> tuple[str, Analysis] | None:
+        """An analysis of this content by this model, and its name: the usual one, or else another.
 
         None where there is none; a damaged one does not count.
         """
-        for kept in chain(filter(None, [self._of(usual)]), self._all()):
-            if kept.made == made:
-                try:
-                    return kept.file, Analysis.load(kept.file)
-                except CheckpointError:
-                    continue
+        for look in (lambda: {usual: stamp} if (stamp := self.out.stamp(usual)) else {}, self.out.stamps):
+            for kept in self._of(look()):
+                if kept.made == made:
+                    with suppress(CheckpointError), self.out.fetched(kept.name) as file:
+                        return kept.name, Analysis.load(file)
         return None
 
 
-def _kept(file: Path) -> _Kept | None:
-    try:
-        with open_npz(file) as arrays:
-            header = json.loads(arrays["header"].tobytes())
-        if header["format"] != FORMAT:
-            return None
-        made = Made(header["clip"]["sha256"], header["recipe_hash"], header["model_id"], tuple(header["classes"]))
-        return _Kept(file, header["clip"]["path"], made if header.get("unseen_s") is not None else None)
-    except NPZ_DAMAGE:
+def _kept(name: str, file: BinaryIO) -> _Kept | None:
+    """What an analysis says of itself, None for another format's. Raises one of NPZ_DAMAGE."""
+    with open_npz(file) as arrays:
+        header = json.loads(arrays["header"].tobytes())
+    if header["format"] != FORMAT:
         return None
+    made = Made(header["clip"]["sha256"], header["recipe_hash"], header["model_id"], tuple(header["classes"]))
+    return _Kept(name, header["clip"]["path"], made if header.get("unseen_s") is not None else None)
 
 
-def write_tables(folder: Path, threshold: float) -> list[str]:
+def write_tables(out: Path | str, threshold: float) -> list[str]:
     """Write both tables of everything in a folder, segments cut at `threshold`; returns which files are no analyses."""
-    foreign = []
-    with _table(folder / SEGMENTS_FILE, SEGMENTS) as segments, _table(folder / SNIPPETS_FILE, SNIPPETS) as snippets:
-        for file in sorted(folder.glob("*.npz")):
+    foreign, place = [], outputs_at(out)
+    with _table(place, SEGMENTS_FILE, SEGMENTS) as segments, _table(place, SNIPPETS_FILE, SNIPPETS) as snippets:
+        for name in sorted(place.stamps()):
             try:
-                analysis = Analysis.load(file)
+                with place.fetched(name) as file:
+                    analysis = Analysis.load(file)
             except CheckpointError:
-                foreign.append(file.name)
+                foreign.append(name)
                 continue
-            segments.add(_segments(analysis, file.name, threshold))
-            snippets.add(_snippets(analysis, file.name))
+            segments.add(_segments(analysis, name, threshold))
+            snippets.add(_snippets(analysis, name))
     return foreign
 
 
@@ -137,8 +139,8 @@ class _Table:
 
 
 @contextmanager
-def _table(file: Path, schema: pa.Schema) -> Iterator[_Table]:
-    with replacing(file) as part, pq.ParquetWriter(part, schema, compression="zstd") as writer:
+def _table(place: Folder | Bucket, name: str, schema: pa.Schema) -> Iterator[_Table]:
+    with place.replacing(name) as part, pq.ParquetWriter(part, schema, compression="zstd") as writer:
         table = _Table(writer)
         yield table
         table.flush()

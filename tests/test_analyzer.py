@@ -7,12 +7,14 @@ import pytest
 import torch
 from analyses import make_clip
 from fake_encoders import SEMANTIC, fake_encoders
+from media_factory import probed
 from training_sets import untrained
 
 from cmhkf import CheckpointError, RecipeMismatch, load
 from cmhkf.analysis import Analysis, Growing
 from cmhkf.analyzer import Analyzer, Growth, to_512
 from cmhkf.errors import DataError
+from cmhkf.features import extract
 from cmhkf.features.extract import Features, Part
 from cmhkf.files import FileRows
 from cmhkf.model.build import build_model
@@ -62,6 +64,26 @@ def test_what_is_normal_comes_from_the_checkpoint_and_stays_with_the_analysis(ch
     assert (analysis.normal_similarity.tolist(), analysis.normal_saliency) == (normal["similarity"], 2.5)
     plain = analyse(Analyzer(fake_encoders(), CONFIG, name="x", checkpoint=checkpoint), make_features(3))
     assert (plain.normal_similarity, plain.normal_saliency) == (None, None)
+
+
+def test_another_checkpoint_on_the_same_encoders_decodes_nothing_again(clip_file, tmp_path, monkeypatch):
+    clip, recipe = probed(clip_file), Analyzer(fake_encoders(), CONFIG, name="x").recipe
+
+    def analyzer(name, texts):
+        checkpoint = load_checkpoint(untrained(tmp_path / f"{name}.safetensors", CONFIG, recipe, texts=texts))
+        options = {"checkpoint": checkpoint, "cache_dir": tmp_path / "cache"}
+        return Analyzer(fake_encoders(), CONFIG, name=name, **options)
+
+    first = analyzer("first", SEMANTIC[:3]).analyze(clip)
+    opened = []
+    for stream in ("SnippetStream", "WaveformStream"):
+        monkeypatch.setattr(extract, stream, lambda *arguments, **options: opened.append(arguments))
+    other = analyzer("other", SEMANTIC[1:])
+    second = other.analyze(clip)
+    assert (opened, other.encoders.video.batches) == ([], [])
+    assert (second.recipe_hash, second.n_snippets) == (first.recipe_hash, first.n_snippets)
+    assert second.model_id != first.model_id
+    assert abs(second.similarity - first.similarity).max() > 0.01
 
 
 def test_untrained_score_is_one_minus_p_normal():

@@ -5,20 +5,27 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import fsspec
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from fakes import make_video, until
+from fsspec.implementations.memory import MemoryFileSystem
 from noted import load_noted
 from processes import below
 from test_media_children import alive
 
 from cmhkf import Analysis, flag_segments
 from cmhkf.batch import ENDED, analyze_many, output_names
+from cmhkf.errors import ConfigError, MediaError
 from cmhkf.home import data_home
 from cmhkf.media import remote
 from cmhkf.media.find import find_sources
+from cmhkf.results import write_tables
 
 ROOT = Path(__file__).parents[1]
 KILLED = """
@@ -225,13 +232,13 @@ def test_urls_are_listed_like_folders_and_patterns(bucket):
 
 
 def test_urls_are_fetched_for_as_long_as_they_are_read(bucket, tmp_path, notes, monkeypatch):
-    fetched, fetch = [], remote._fetch
+    fetched, copied = [], remote.copied
 
-    def watched(url, folder):
+    def watched(*arguments):
         fetched.append([path.name for path in (data_home() / "fetched").iterdir()])
-        return fetch(url, folder)
+        return copied(*arguments)
 
-    monkeypatch.setattr(remote, "_fetch", watched)
+    monkeypatch.setattr(remote, "copied", watched)
     found = run(find_sources([bucket]), tmp_path / "out")
     assert notes() == ["a.mp4", "b.mp4", "c.MP4"]
     assert [len(folders) for folders in fetched] == [1, 1, 1]
@@ -260,3 +267,227 @@ def test_what_a_killed_process_had_fetched_goes_and_what_another_reads_stays(buc
         remote.sweep()
         assert file.exists()
     assert not left.exists()
+
+
+# A limit for what is fetched -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def limit(monkeypatch):
+    """What may be fetched at a time, in bytes."""
+    return lambda n_bytes: monkeypatch.setenv("CMHKF_FETCH_GB", f"{n_bytes / 1e9:.9f}")
+
+
+@pytest.fixture
+def untold(monkeypatch):
+    """A server that tells no size, and sends a thousand bytes at a time."""
+    monkeypatch.setattr(MemoryFileSystem, "size", lambda self, path: None)
+    monkeypatch.setattr(MemoryFileSystem, "blocksize", 1000)
+
+
+def test_a_video_over_the_limit_is_refused_and_stops_no_other(bucket, made, tmp_path, notes, limit):
+    limit(made[2].stat().st_size - 1)
+    found = run(find_sources([bucket]), tmp_path / "out")
+    assert [name for name, outcome in found.items() if outcome.error] == ["c.MP4"]
+    assert "that may be fetched; set CMHKF_FETCH_GB to more GB, or copy the video" in found["c.MP4"].error
+    limit(0)
+    none = run([f"{bucket}/a.mp4"], tmp_path / "other")
+    assert "more than the 0 that may be fetched" in none["a.mp4"].error
+
+
+def test_a_limit_that_is_no_number_is_told_before_the_work(bucket, tmp_path, monkeypatch):
+    monkeypatch.setenv("CMHKF_FETCH_GB", "lots")
+    with pytest.raises(ConfigError, match="CMHKF_FETCH_GB is 'lots'; it must be a number"):
+        run([f"{bucket}/a.mp4"], tmp_path / "out")
+
+
+def test_a_copy_without_a_size_ends_at_the_limit(bucket, untold, limit, monkeypatch):
+    limit(5000)
+    left, remove = [], shutil.rmtree
+
+    def watched(folder, **options):
+        left.append((folder / "clip" / "a.mp4").stat().st_size)
+        remove(folder, **options)
+
+    monkeypatch.setattr(remote.shutil, "rmtree", watched)
+    said = r"a\.mp4 has more than 5,000 bytes, which its server did not say, .* set CMHKF_FETCH_GB"
+    with pytest.raises(MediaError, match=said), remote.fetched(f"{bucket}/a.mp4"):
+        pass
+    assert left == [6000]
+
+
+def test_a_copy_that_outgrows_the_room_left_by_others_is_made_again_when_they_end(bucket, made, untold, limit):
+    size = made[0].stat().st_size
+    limit(size * 1.5)
+    with ThreadPoolExecutor() as pool:
+        with remote.fetched(f"{bucket}/a.mp4"):
+            other = pool.submit(size_of, f"{bucket}/a.mp4")
+            time.sleep(2 * remote.WAIT_S)
+            assert not other.done()
+        assert other.result(timeout=60) == size
+
+
+def test_workers_together_keep_to_the_limit(bucket, made, limit):
+    most = made[0].stat().st_size * 2
+    limit(most)
+    held = []
+
+    def fetch(_):
+        with remote.fetched(f"{bucket}/a.mp4"):
+            files = [*(data_home() / "fetched").glob("*/clip/*")]
+            held.append(len(files))
+            time.sleep(0.2)
+
+    with ThreadPoolExecutor(6) as pool:
+        assert [*pool.map(fetch, range(6))] == [None] * 6
+    assert max(held) <= 2
+    assert len(held) == 6
+
+
+def test_room_that_a_killed_process_held_is_given_back(bucket, made, limit):
+    limit(made[0].stat().st_size)
+    left = data_home() / "fetched" / "left"
+    left.mkdir(parents=True)
+    (left / "lock").touch()
+    (left / remote.HELD).write_text("1000")
+    assert size_of(f"{bucket}/a.mp4") == made[0].stat().st_size
+
+
+def size_of(url):
+    with remote.fetched(url) as file:
+        return file.stat().st_size
+
+
+# A URL to write to ---------------------------------------------------------------------------------------------------
+
+KILLED_AT_ONCE = """
+import os
+from pathlib import Path
+import sys
+from fsspec.implementations.local import LocalFileSystem
+from noted import load_noted
+from cmhkf.batch import analyze_many
+n, put_file = 0, LocalFileSystem.put_file
+def half(self, source, target, **options):
+    global n
+    n += 1
+    if n < 4:  # the probe and two analyses
+        return put_file(self, source, target, **options)
+    Path(target).write_bytes(Path(source).read_bytes()[:1000])
+    os._exit(9)
+LocalFileSystem.put_file = half
+[*analyze_many([Path(name) for name in sys.argv[2:]], sys.argv[1], model="m", load=load_noted)]
+"""
+
+
+@pytest.fixture
+def store():
+    """A folder of the memory file system to write to."""
+    yield "memory://written/out"
+    fsspec.filesystem("memory").rm("/written", recursive=True)
+
+
+def stored(url):
+    return sorted(path.rsplit("/", 1)[-1] for path in fsspec.filesystem("memory").ls(url, detail=False))
+
+
+def test_a_url_is_written_and_resumed_like_a_folder(clips, tmp_path, notes, store):
+    local = run(clips[:2], tmp_path / "out")
+    notes()
+    first = run(clips[:2], store)
+    assert notes() == ["0.mp4", "1.mp4"]
+    assert [first[name].peak_score for name in first] == [local[name].peak_score for name in local]
+    assert first["0.mp4"].file == f"{store}/0.npz"
+    assert write_tables(store, 0.5) == write_tables(tmp_path / "out", 0.5) == []
+    for name in ("segments", "snippets"):
+        there = fsspec.filesystem("memory").cat(f"{store}/{name}.parquet")
+        assert pq.read_table(pa.BufferReader(there)).equals(pq.read_table(tmp_path / "out" / f"{name}.parquet"))
+    again = run(clips[:3], store)
+    assert notes() == ["2.mp4"]
+    assert [again[f"{n}.mp4"].kept for n in range(3)] == [True, True, False]
+    assert stored(store) == ["0.npz", "1.npz", "2.npz", "segments.parquet", "snippets.parquet"]
+    assert [*(data_home() / "fetched").glob("*/")] == []
+
+
+def test_at_a_url_too_content_and_model_decide_and_a_damaged_analysis_is_made_again(clips, notes, store):
+    run(clips[:2], store)
+    moved = clips[0].rename(clips[0].with_name("moved[1].mp4"))  # what a store would take for a pattern
+    run([moved], store)
+    assert notes() == ["0.mp4", "1.mp4"]
+    assert stored(store) == ["1.npz", "moved[1].npz"]
+    assert not run([moved], store, model="other")[moved.name].kept
+    fs = fsspec.filesystem("memory")
+    fs.pipe(f"{store}/1.npz", fs.cat(f"{store}/1.npz")[:500])
+    assert not run(clips[1:2], store)["1.mp4"].kept
+    assert notes() == ["1.mp4", "moved[1].mp4"]
+
+
+def test_workers_write_to_a_url_and_bad_videos_stop_no_other(clips, tmp_path, notes):
+    (tmp_path / "web.mp4").write_text("<html>not found</html>")
+    url = f"file://{tmp_path}/new/out"
+    found = run([tmp_path / "web.mp4", *clips[:3]], url, workers=2)
+    assert {name for name, outcome in found.items() if outcome.error} == {"web.mp4"}
+    assert names(tmp_path / "new" / "out") == ["0.npz", "1.npz", "2.npz"]
+    assert all(outcome.kept for outcome in run(clips[:3], url).values())
+    assert len(notes()) == 3
+
+
+def test_a_kill_in_the_middle_of_an_upload_loses_only_that_analysis(clips, tmp_path, notes):
+    out = tmp_path / "out"
+    environment = os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"}
+    arguments = [f"file://{out}", *map(str, clips[:4])]
+    done = subprocess.run([sys.executable, "-c", KILLED_AT_ONCE, *arguments], cwd=ROOT, env=environment, check=False)
+    assert done.returncode == 9
+    assert notes() == ["0.mp4", "1.mp4", "2.mp4"]
+    (part,) = {*names(out)} - {"0.npz", "1.npz"}
+    run(clips[:4], f"file://{out}")
+    assert notes() == ["2.mp4", "3.mp4"]
+    assert names(out) == ["0.npz", "1.npz", "2.npz", "3.npz", part]  # another run may be writing it
+    os.utime(out / part, (1e9, 1e9))
+    run(clips[:4], f"file://{out}")
+    assert (notes(), names(out)) == ([], ["0.npz", "1.npz", "2.npz", "3.npz"])
+
+
+def test_a_read_that_fails_on_the_way_makes_nothing_again(clips, notes, store, monkeypatch):
+    run(clips[:1], store)
+    notes()
+    opened = MemoryFileSystem._open
+
+    def broken(self, path, mode="rb", **options):
+        if mode == "rb" and path.endswith(".npz"):
+            raise ConnectionError("the line is cut")
+        return opened(self, path, mode, **options)
+
+    monkeypatch.setattr(MemoryFileSystem, "_open", broken)
+    with pytest.raises(MediaError, match=r"0\.npz cannot be fetched: ConnectionError: the line is cut"):
+        run(clips[:1], store)
+    monkeypatch.undo()
+    assert notes() == []
+    assert stored(store) == ["0.npz"]
+
+
+def test_a_store_that_refuses_is_named_with_a_remedy(clips, notes, store, monkeypatch):
+    for url, remedy in (
+        ("nonsense://x/out", "Protocol not known: nonsense; name a local folder, or a URL that fsspec knows"),
+        ("dask://x/out", "; install that package, or choose a local folder"),
+    ):
+        with pytest.raises(ConfigError, match=remedy):
+            run(clips[:1], url)
+    put_file = MemoryFileSystem.put_file
+
+    def refuse(self, source, target, **options):
+        raise PermissionError("AccessDenied")
+
+    monkeypatch.setattr(MemoryFileSystem, "put_file", refuse)
+    refused = r"nothing can be written to --out memory://written/out \(PermissionError: AccessDenied\); check the name"
+    with pytest.raises(ConfigError, match=refused):
+        run(clips[:1], store)
+    later = analyze_many(clips[:3], store, model="m", load=load_noted)
+    monkeypatch.setattr(MemoryFileSystem, "put_file", put_file)
+    outcomes = [next(later)]
+    monkeypatch.setattr(MemoryFileSystem, "put_file", refuse)
+    outcomes.append(next(later))
+    monkeypatch.setattr(MemoryFileSystem, "put_file", put_file)
+    outcomes.append(next(later))
+    assert ["AccessDenied" in outcome.error for outcome in outcomes] == [False, True, False]
+    assert stored(store) == ["0.npz", "2.npz"]

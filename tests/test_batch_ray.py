@@ -59,7 +59,8 @@ def test_a_killed_node_loses_no_video(clips, tmp_path, notes, cluster):  # noqa:
 def test_a_clip_that_ends_its_worker_is_named_and_the_rest_is_done(clips, tmp_path, notes, cluster):  # noqa: F811
     cluster.add_node(num_cpus=2)
     ends = Path(shutil.copy(clips[0], clips[0].with_name("ends.mp4")))
-    found = run([clips[1], ends, *clips[2:5]], tmp_path / "out", engine="ray", address=cluster.address)
+    out = f"file://{tmp_path}/out"  # by way of a URL
+    found = run([clips[1], ends, *clips[2:5]], out, engine="ray", address=cluster.address)
     assert {name: outcome.error for name, outcome in found.items() if outcome.error} == {"ends.mp4": ENDED}
     assert names(tmp_path / "out") == ["1.npz", "2.npz", "3.npz", "4.npz"]
     assert Counter(notes())["ends.mp4"] == TRIES

@@ -1,5 +1,6 @@
 """The command line as users script against it: exit codes, files, the table, and the doctor's remedies."""
 
+import csv
 import os
 import shutil
 import sys
@@ -7,6 +8,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+import fsspec
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from analyses import make_analysis
@@ -158,7 +161,10 @@ def test_analyze_does_the_good_ones_and_names_the_bad(cmhkf, folder, tmp_path):
         (["analyze", "nothing-here", "--out", "out"], "nothing-here: no such file"),
         (["analyze", "--out", "out"], "Missing argument"),
         (["analyze", "README.md", "--out", "out", "--engine", "cloud"], "cloud"),
-        (["analyze", "README.md", "--out", "s3://bucket/out"], "is a URL; it must be a local folder"),
+        (
+            ["analyze", "README.md", "--out", "nonsense://bucket/out"],
+            "nonsense; name a local folder",
+        ),
         (["analyze", "README.md", "--out", "out", "--model", "nonsense"], "neither a preset"),
         (["analyze", "README.md", "--out", "out", "--address", "auto"], "are for --engine ray"),
     ],
@@ -190,6 +196,18 @@ def test_a_place_that_cannot_be_written_is_named_before_anything_is_computed(
     make_analysis([0.1] * 9).save("a.npz")
     with pytest.raises(ConfigError, match=message):
         app([*command.split(), "--out", out], standalone_mode=False)
+
+
+def test_analyze_writes_everything_to_a_url(cmhkf, folder, tmp_path):
+    done = cmhkf("analyze", folder / "a.mp4", "--out", "memory://cli/out", home=tmp_path / "home")
+    assert done.returncode == 0, done.stderr
+    fs = fsspec.filesystem("memory")
+    written = {path.rsplit("/", 1)[-1]: fs.cat_file(path) for path in fs.ls("memory://cli/out", detail=False)}
+    fs.rm("/cli", recursive=True)
+    assert set(written) == {"a.npz", "summary.csv", "segments.parquet", "snippets.parquet"}
+    (row,) = csv.DictReader(written["summary.csv"].decode().splitlines())
+    assert (row["file"], row["error"]) == ("memory://cli/out/a.npz", "")
+    assert pq.read_table(pa.BufferReader(written["snippets.parquet"]))["file"].to_pylist() == ["a.npz"] * 3
 
 
 def test_doctor_explains_what_is_missing(cmhkf, tmp_path):

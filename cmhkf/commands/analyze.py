@@ -14,7 +14,6 @@ from tqdm import tqdm
 
 from cmhkf.commands.options import make_folder, say_left_out
 from cmhkf.errors import ConfigError
-from cmhkf.files import replacing
 from cmhkf.media.unseen import as_cell, in_words, length_s
 
 if TYPE_CHECKING:
@@ -37,7 +36,10 @@ def analyze(
         ),
     ],
     out: Annotated[
-        Path, typer.Option(help="local folder for one .npz per video, tables and summary.csv; work resumes there")
+        str,
+        typer.Option(
+            metavar="DIR|URL", help="for one .npz per video, tables and summary.csv; work resumes there, also at a URL"
+        ),
     ],
     model: Annotated[str, typer.Option(help="a preset, a checkpoint file, or hf:owner/repo")] = "demo",
     engine: Annotated[Engine, typer.Option(help="this machine, or a Ray cluster")] = Engine.local,
@@ -67,12 +69,13 @@ def analyze(
     """Analyse videos: one Analysis file each, and tables of all. What the folder holds already is not made again."""
     from cmhkf.batch import Outcome, analyze_many
     from cmhkf.media.find import find_sources
+    from cmhkf.media.remote import is_url
+    from cmhkf.outputs import outputs_at
     from cmhkf.results import write_tables
 
     found = find_sources(videos, say_left_out)
-    if ":/" in str(out):  # a Path has lost the second stroke
-        raise ConfigError(f"--out {out} is a URL; it must be a local folder, whose files you can copy there afterwards")
-    make_folder(out)
+    if not is_url(out):
+        make_folder(Path(out))
     threshold = _threshold(threshold, alarms_per_hour, normal or [], model=model)
     outcomes: list[Outcome] = []
     with tqdm(total=len(found), unit="clip", file=sys.stderr, disable=None) as clips, _StageBar() as bar:
@@ -85,9 +88,10 @@ def analyze(
                 clips.write(f"{outcome.video}: {outcome.error}", file=sys.stderr)
             elif said := in_words(outcome.unseen):
                 clips.write(f"{outcome.video}: {said}", file=sys.stderr)
+    place = outputs_at(out)
     for name in write_tables(out, threshold):
-        typer.echo(f"{out / name}: no readable analysis, so it is not in the tables", err=True)
-    with replacing(out / "summary.csv") as part, part.open("w", newline="", encoding="utf-8") as file:
+        typer.echo(f"{place.named(name)}: no readable analysis, so it is not in the tables", err=True)
+    with place.replacing("summary.csv") as part, part.open("w", newline="", encoding="utf-8") as file:
         table = csv.DictWriter(file, [f.name for f in fields(Outcome)])
         table.writeheader()
         table.writerows(asdict(outcome) | {"unseen": as_cell(outcome.unseen)} for outcome in outcomes)
