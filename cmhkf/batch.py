@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from filelock import FileLock
 
+from cmhkf.caution import caution
 from cmhkf.errors import CmhkfError, ConfigError
 from cmhkf.files import sha256_of, sweep_parts
 from cmhkf.media import remote
@@ -66,6 +67,8 @@ class Outcome:
     """How long the file says that it is; None where it says nothing."""
     unseen: tuple[Unseen, ...] | None = ()
     """Footage that was not seen or heard."""
+    caution: str = ""
+    """What to beware of in this clip; see `caution.py`."""
     error: str = ""
     kept: bool = False
     """Whether the analysis had been made before, and was not made again."""
@@ -371,5 +374,6 @@ def _outcome(job: Job, analysis: Analysis, *, kept: bool) -> Outcome:
         n_segments=len(segments),
         label=max(segments, key=lambda s: s.score).name if segments else "",
         unseen=analysis.unseen_s,
+        caution=caution(analysis),
         kept=kept,
     )
