@@ -57,9 +57,7 @@ def test_strong_compression_is_told(tmp_path, pixels):
     clips = [coded(tmp_path / f"{q}.mp4", source, q, pixels) for q in (10, 30, 34)]
     assert [clip.quantiser for clip in clips] == pytest.approx([10, 30, 34], abs=1)
     assert [bool(said_of(clip)) for clip in clips] == [False, False, True]
-    assert said_of(clips[2]).startswith(
-        "The model's scores are not known to hold on such footage: strongly"
-    )
+    assert said_of(clips[2]).startswith("The model's scores are not known to hold on such footage: strongly")
 
 
 def test_what_is_not_known_is_not_told(tmp_path):
