@@ -20,6 +20,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from cmhkf.caution import caution
 from cmhkf.errors import CmhkfError, ConfigError
 from cmhkf.files import sha256_of
 from cmhkf.media import remote
@@ -63,6 +64,8 @@ class Outcome:
     """How long the file says that it is; None where it says nothing."""
     unseen: tuple[Unseen, ...] | None = ()
     """Footage that was not seen or heard."""
+    caution: str = ""
+    """What to beware of in this clip; see `caution.py`."""
     error: str = ""
     kept: bool = False
     """Whether the analysis had been made before, and was not made again."""
@@ -380,5 +383,6 @@ def _outcome(job: Job, analysis: Analysis, *, kept: bool) -> Outcome:
         n_segments=len(segments),
         label=max(segments, key=lambda s: s.score).name if segments else "",
         unseen=analysis.unseen_s,
+        caution=caution(analysis),
         kept=kept,
     )

@@ -248,10 +248,26 @@ def test_lost_sound_and_what_is_not_known_are_called_so(at, facts, line, row):
     assert "could be read" not in watched.inner_text(".rv-main")
 
 
+@pytest.mark.parametrize(("width", "height"), SCREENS)
+def test_footage_on_which_scores_do_not_hold_is_said_once_beside_the_clip(watched, server, tmp_path, width, height):
+    video = make_video(tmp_path / f"slow {width}.mp4", seconds=6, rate="15/8", sound=False)
+    demo = {"model_id": "demo@a75ffa5695d9", "trained": True}
+    slow, _ = keep(server, video, lambda clip: dataclasses.replace(made_up(clip, FakeAnalyzer()), **demo))
+    watched.set_viewport_size({"width": width, "height": height})
+    watched.goto(f"{server.url}?clip={slow}&t=0")
+    watched.wait_result()
+    said = watched.inner_text(".rv-trust .rv-warn:has-text('Caution')")
+    assert "on such footage: 1.9 frames a second (they hold from 8 on" in said
+    assert watched.inner_text(".rv").count("Expect misses and false alarms.") == 1
+    assert watched.evaluate("document.documentElement.scrollWidth") <= width
+    watched.locator(".rv-trust").scroll_into_view_if_needed()
+
+
 def test_a_clip_that_was_seen_whole_says_nothing_of_it(at):
     page = at()
     assert page.is_hidden(".rv-unseen")
     assert "Not seen" not in page.inner_text(".rv-trust")
+    assert "Caution" not in page.inner_text(".rv-trust")
     set_threshold(page, "0.99")
     page.wait_for_function("document.querySelector('.rv-count').textContent === 'No segments'")
 

@@ -92,14 +92,17 @@ def test_analyze_says_what_it_left_out_and_what_it_did_not_see(cmhkf, folder, tm
     ffmpeg("-i", folder / "a.mp4", "-c", "copy", "-movflags", "+faststart", made / "whole.mp4")
     content = (made / "whole.mp4").read_bytes()
     (made / "cut.mp4").write_bytes(content[: int(len(content) * 0.5)])
+    ffmpeg("-i", folder / "a.mp4", "-r 2", made / "slow.mp4")
     (made / "readme.txt").touch()
     done = cmhkf("analyze", made, "--out", tmp_path / "out", home=tmp_path / "home")
     assert done.returncode == 0
     assert "left out readme.txt" in done.stderr
     assert "cut.mp4: not seen" in done.stderr
-    assert "whole.mp4: not seen" not in done.stderr
+    assert "whole.mp4: " not in done.stderr
+    assert "slow.mp4: The model's scores are not known to hold on such footage: 2 frames a second" in done.stderr
     rows = {Path(row["video"]).name: row for row in table_of(tmp_path / "out" / "summary.csv")}
-    assert rows["whole.mp4"]["unseen"] == ""
+    assert rows["whole.mp4"]["unseen"] == rows["whole.mp4"]["caution"] == ""
+    assert "2 frames a second" in rows["slow.mp4"]["caution"]
     assert rows["cut.mp4"]["unseen"].endswith("the file is cut off: it states more than it holds")
     assert float(rows["cut.mp4"]["declared_duration_s"]) == pytest.approx(2.0, abs=0.1)
     assert float(rows["cut.mp4"]["duration_s"]) < 1.6

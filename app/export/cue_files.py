@@ -5,6 +5,7 @@ from fractions import Fraction
 
 from app.export.reviewed import Reviewed, safe_stem
 from app.review.marks import Mark
+from cmhkf.caution import caution
 from cmhkf.media.unseen import in_words
 from cmhkf.timeline import edge_frame
 
@@ -19,10 +20,10 @@ def vtt_text(reviewed: Reviewed) -> str:
     about = (
         f"{analysis.clip.name}, SHA-256 {analysis.clip.sha256}\n"
         f"model {analysis.model_id} ({reviewed.trust}), threshold {reviewed.threshold:g}\n"
-        f"{in_words(analysis.unseen_s)}"
+        f"{in_words(analysis.unseen_s)}\n{caution(analysis)}"
     )
     cues = [_cue(number, mark, reviewed) for number, mark in enumerate(reviewed.kept, 1)]
-    note = "\n".join(_vtt_line(line) for line in about.strip().split("\n"))
+    note = "\n".join(_vtt_line(line) for line in about.split("\n") if line)
     return "\n\n".join(["WEBVTT", f"NOTE\n{note}", *cues]) + "\n"
 
 
@@ -64,6 +65,7 @@ def edl_text(reviewed: Reviewed) -> str:
         f"* MODEL {_one_line(reviewed.analysis.model_id)} ({reviewed.trust}), THRESHOLD {reviewed.threshold:g}"
     )
     lines += [f"* {_one_line(said)}" for said in in_words(reviewed.analysis.unseen_s).split("; ") if said]
+    lines += [f"* {said}" for said in [caution(reviewed.analysis)] if said]
     recorded = 0
     for number, mark in enumerate(reviewed.kept, 1):
         start, end = (reviewed.frame(s) if is_own else edge_frame(s, rate) for s in (mark.start_s, mark.end_s))

@@ -13,6 +13,7 @@ from app.export.reviewed import Reviewed
 from app.review.marks import Mark, State
 from app.review.rules import NOTE_LENGTH
 from cmhkf import CmhkfError
+from cmhkf.caution import caution
 from cmhkf.errors import DataError
 from cmhkf.files import decoded
 from cmhkf.media.unseen import as_cell, as_public_rows
@@ -90,7 +91,7 @@ def json_text(reviewed: Reviewed) -> str:
         "clip": footage | picked(clip, "width_px", "height_px"),
         "analysis": {"id": reviewed.analysis_id, "threshold": reviewed.threshold}
         | picked(analysis, *told, "declared_duration_s")
-        | {"unseen_s": as_public_rows(analysis.unseen_s)},
+        | {"unseen_s": as_public_rows(analysis.unseen_s), "caution": caution(analysis)},
         "marks": [_row(reviewed, m) | {RUNS: [asdict(run) for run in reviewed.class_runs(m)]} for m in reviewed.marks],
         "blind_looks": looks_json(reviewed.looks),
     }

@@ -12,6 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from app.export.reviewed import Reviewed
 from app.review.marks import Mark
+from cmhkf.caution import caution
 from cmhkf.media.unseen import in_words
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
@@ -59,6 +60,7 @@ def report_html(reviewed: Reviewed, jpegs: Mapping[str, bytes]) -> str:
         reviewers=sorted({m.reviewer for m in marks if m.reviewer}),
         foot=_foot(reviewed),
         unseen=in_words(analysis.unseen_s),
+        caution=caution(analysis),
         modalities=" + ".join(MODALITIES.get(m, m) for m in analysis.modalities),
         images={key: "data:image/jpeg;base64," + base64.b64encode(jpeg).decode() for key, jpeg in jpegs.items()},
     )

@@ -22,6 +22,7 @@ from app.review.marks import is_watched, undoable
 from app.review.reviews import View
 from cmhkf import Analysis, Segment
 from cmhkf.analysis import Curve, Growing
+from cmhkf.caution import caution
 from cmhkf.media.clip import Clip
 from cmhkf.media.unseen import as_public_rows, as_rows
 from cmhkf.metrics.misses import miss_short
@@ -62,7 +63,7 @@ def analysis_json(analysis_id: str | None, analysis: Analysis) -> Json:
     names = ("model_id", "encoders", "trained", "score_source", "modalities", "n_snippets", "device", "elapsed_s")
     told = picked(analysis, *names, "recipe_hash", "calibration", "declared_duration_s")
     line, unseen_s = analysis.timeline, as_public_rows(analysis.unseen_s)
-    ids = {"analysis_id": analysis_id, "clip": analysis.clip.sha256}
+    ids = {"analysis_id": analysis_id, "clip": analysis.clip.sha256, "caution": caution(analysis)}
     return told | ids | {"n_windows": len(line.windows()), "duration_s": line.duration_s, "unseen_s": unseen_s}
 
 

@@ -86,7 +86,7 @@ def analyze(
             clips.update()
             if outcome.error:
                 clips.write(f"{outcome.video}: {outcome.error}", file=sys.stderr)
-            elif said := in_words(outcome.unseen):
+            for said in filter(None, (in_words(outcome.unseen), outcome.caution)):
                 clips.write(f"{outcome.video}: {said}", file=sys.stderr)
     place = outputs_at(out)
     for name in write_tables(out, threshold):

@@ -69,6 +69,8 @@ class Clip:
     """How many clocks follow one another in the file; players know only the first."""
     declared_duration_s: float | None = None
     """As the file states it, from time 0; None where it states none, as transport and raw streams do."""
+    quantiser: float | None = None
+    """Mean quantisation parameter of the first frame, 0 (finest) to 51; None for other codecs than H.264."""
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Clip:

@@ -18,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
 
 from browser import CHROMIUM_ARGS, Server, chromium_path
+from media_factory import ffmpeg
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "assets" / "examples"
@@ -28,6 +29,8 @@ NAMES = {  # under which the examples are uploaded: a camera and a time, as a re
     "crash": "crossing 2026-11-29 11-26-00",
 }
 THRESHOLD, N_EVENTS = "0.13", 3  # and what it flags
+LONG = "round 2026-11-29 19-00-00"  # all examples one after the other, twice: more than one window of the model
+PROVISIONAL_S, LONG_S = 200.0, 292.0  # a moment behind its first window, and its length
 SETTLE_MS = 2500
 ANALYSED_MS = 600_000
 
@@ -48,9 +51,9 @@ class RealServer(Server):
         return super().environment() | {"CMHKF_HOME": str(self.home)}
 
 
-def save(page: Page, name: str) -> None:
+def save(page: Page, name: str, *, settle_ms: int = SETTLE_MS) -> None:
     """Keep what the page shows as `NAME.webp`."""
-    page.wait_for_timeout(SETTLE_MS)
+    page.wait_for_timeout(settle_ms)
     picture = Image.open(BytesIO(page.screenshot()))
     picture.save(Path(__file__).parent / f"{name}.webp", quality=80, method=6)
 
@@ -67,6 +70,31 @@ def fill_library(page: Page, folder: Path) -> None:
     )
 
 
+def join_examples(folder: Path) -> Path:
+    """A clip long enough to be seen growing."""
+    listed, made = folder / "examples.txt", folder / f"{LONG}.mp4"
+    listed.write_text("".join(f"file '{EXAMPLES / name}.mp4'\n" for name in [*NAMES, *NAMES]))
+    ffmpeg("-f concat -safe 0 -i", listed, "-r 24 -c:v libx264 -preset veryfast -pix_fmt yuv420p -c:a aac", made)
+    return made
+
+
+def take_growing(page: Page, clip: Path) -> None:
+    """The picture of a curve of which a part is final, a part provisional, and a part not read yet."""
+    page.set_input_files(".rv-file", str(clip))
+    page.locator(".rv-entry", has_text=LONG).click()
+    page.wait_for_selector('.rv[data-view="clip"][data-work="growing"]', timeout=ANALYSED_MS)
+    page.wait_for_selector(".rv-count:has-text('final until')", timeout=ANALYSED_MS)
+    box = page.locator(".rv-hit").bounding_box()
+    assert box
+    while "provisional" not in page.inner_text(".rv-readout"):
+        assert page.is_visible('.rv[data-work="growing"]'), "it was analysed before its picture was taken"
+        page.mouse.move(box["x"] + box["width"] * PROVISIONAL_S / LONG_S, box["y"] + 150)
+        page.mouse.move(box["x"] + box["width"] * PROVISIONAL_S / LONG_S + 1, box["y"] + 150)
+        page.wait_for_timeout(100)
+    page.mouse.move(0, 0)
+    save(page, "growing", settle_ms=0)
+
+
 def take(page: Page) -> None:
     """The pictures, once the examples are analysed."""
     page.locator(".rv-entry", has_text="loading yard").click()
@@ -81,6 +109,10 @@ def take(page: Page) -> None:
     page.click(".rv-theme")
     save(page, "why")
     page.click(".rv-theme")
+    page.click(".rv-trust button:has-text('How good is this?')")
+    page.locator(".rv-q-choice").evaluate("(choice) => choice.scrollIntoView()")
+    save(page, "quality")
+    page.keyboard.press("Escape")
     page.click('.rv-views [data-go="events"]')
     shown = "(card) => card.querySelector('img')?.naturalWidth"
     cards = "[...document.querySelectorAll('.rv-ev-card')]"
@@ -103,6 +135,8 @@ def main() -> int:
             page.goto(server.url)
             fill_library(page, Path(folder))
             take(page)
+            page.click('.rv-views [data-go="clips"]')
+            take_growing(page, join_examples(Path(folder)))
         finally:
             browser.close()
             server.stop()

@@ -25,6 +25,7 @@ export function makeTrust({ onAnalyse, onQuality }) {
     ];
     const { known, spans, unheard, total_s, seen_s } = unseenFacts(facts);
     const lost = inSeconds(total_s - seen_s) + ' of ' + inSeconds(total_s) + ' s: ';
+    if (facts.caution) rows.push(['Caution', facts.caution]);
     if (!known) rows.push(['Not seen', UNKNOWN]);
     if (spans.length) rows.push(['Not seen', lost + unseenReasons(spans)]);
     if (unheard.length) rows.push(['Not heard', unseenReasons(unheard)]);
@@ -37,7 +38,8 @@ export function makeTrust({ onAnalyse, onQuality }) {
     const { model_id } = state.status; // the page's model, which may be another than the analysis was made by
     strip.replaceChildren(
       ...rowsOf(shown).map(([name, value]) => {
-        const row = make('div', name.startsWith('Not ') || (name === 'Head' && !shown.trained) ? 'rv-warn' : '');
+        const warns = name === 'Caution' || name.startsWith('Not ') || (name === 'Head' && !shown.trained);
+        const row = make('div', warns ? 'rv-warn' : '');
         row.append(make('dt', '', name), make('dd', '', value));
         const offer = (text, onPress) => {
           const held = make('dd');

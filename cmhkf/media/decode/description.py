@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from fractions import Fraction
+from struct import Struct
 from typing import Any, NamedTuple
 
 import av.container
@@ -16,6 +17,9 @@ from cmhkf.media.decode.container import Decoding, begin_s, orientation, pixel_a
 from cmhkf.media.sandbox import REPAIR, MediaLimits
 
 CUT_OFF_S = 0.5  # a file that holds this much less than it states is cut off
+ENC_PARAMS = Struct("@IQQii")  # n_blocks, where they begin, bytes of each, the kind of codec, the frame's own value
+H264_PARAMS = 1
+DELTA = 4  # of a block, after its place and size: what is added to the frame's own
 OWN_LENGTHS = ("mov", "avi", "mxf")  # formats that state a length for each track
 
 
@@ -39,6 +43,7 @@ def first_frame(source: av.container.InputContainer, track: VideoStream, clock: 
 def describe(source: av.container.InputContainer, clock: FileClock, limits: MediaLimits) -> dict[str, Any]:
     """What a Clip says of the inside of a file, as plain values. Decodes the first frame, to know that one can."""
     track = video_track(source, limits)
+    track.codec_context.options |= {"export_side_data": "venc_params"}
     frame, first, zero_s = first_frame(source, track, clock)
     times_s = clock.frame_times_s(first)
     end_s = float(times_s[-1]) + _last_length_s(times_s, clock.video)
@@ -63,7 +68,21 @@ def describe(source: av.container.InputContainer, clock: FileClock, limits: Medi
         "pixel_aspect": str(aspect),
         "has_audio": sound is not None,
         "audio_codec": codec or "unknown" if sound else None,
+        "quantiser": quantiser(frame),
     }
+
+
+def quantiser(frame: VideoFrame) -> float | None:
+    """The mean over the blocks of a frame, by libav's AVVideoEncParams; None for other codecs than H.264."""
+    told = frame.side_data.get("VIDEO_ENC_PARAMS")
+    if told is None:
+        return None
+    n_blocks, begin, size, kind, base = ENC_PARAMS.unpack_from(data := bytes(told))
+    if kind != H264_PARAMS or not n_blocks:
+        return None
+    blocks = np.frombuffer(data, np.int32, n_blocks * size // 4, begin).reshape(n_blocks, -1)
+    finer = 6 * (frame.format.components[0].bits - 8)  # deeper samples are counted from so much less on
+    return float(base + blocks[:, DELTA].mean()) - finer
 
 
 def frame_times(source: av.container.InputContainer, clock: FileClock, limits: MediaLimits) -> Iterator[np.ndarray]:
