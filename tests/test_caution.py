@@ -17,6 +17,7 @@ from app.web.answers import analysis_json
 from cmhkf.batch import Job, _outcome, load_model
 from cmhkf.caution import caution
 from cmhkf.media.clip import Clip
+from cmhkf.outputs import Folder
 
 DEMO = {"model_id": "demo@a75ffa5695d9", "trained": True}
 
@@ -82,5 +83,5 @@ def test_page_exports_and_tables_say_it(changes):
     assert (mark in report_html(reviewed, {})) == bool(said)
     assert json.loads(json_text(reviewed))["analysis"]["caution"] == said
     assert analysis_json("id", analysis)["caution"] == said
-    job = Job("c.mp4", "/c.mp4", Path("c.npz"), 0.5, "demo", "cpu", load_model)
+    job = Job("c.mp4", "/c.mp4", Folder(Path()), "c.npz", 0.5, "demo", "cpu", load_model)
     assert _outcome(job, analysis, kept=False).caution == said

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from cmhkf.errors import ConfigError
 from cmhkf.model import afae, cvka
 from cmhkf.model.build import build_model
 from cmhkf.model.config import AfaeConfig, AudioConfig, CvkaConfig, FineConfig, MkafConfig, ModelConfig, TemporalConfig
@@ -314,6 +315,17 @@ def test_gradients_reach_every_parameter():
             assert parameter.grad.isfinite().all(), name
             # A bias common to all keys cancels in the softmax.
             assert parameter.grad.abs().max() > 1e-9 or name.endswith("key.bias"), name
+
+
+def test_calibration_moves_the_logits_and_then_divides_them():
+    calibrated, given = build(replace(TINY, operating_logit=0.5, temperature=2.0)), inputs([20, 3])
+    plain = build()
+    plain.load_state_dict(calibrated.state_dict())
+    out, without = calibrated(**given), plain(**given)
+    torch.testing.assert_close(out.logits, (without.logits - 0.5) / 2)
+    torch.testing.assert_close(out.alignment, without.alignment)
+    with pytest.raises(ConfigError, match="temperature"):
+        replace(TINY, temperature=0.0)
 
 
 def test_a_score_probe_adds_its_mean_over_nine_valid_snippets():

@@ -121,9 +121,9 @@ def folder_of(clips: Path, source: str) -> Path:
 
 
 def in_development(videos: Sequence[Video]) -> list[bool]:
-    """Whether each video's figures may be looked at while settings are chosen.
+    """Whether each video's figures were looked at while the first recipe was made.
 
-    Settings were chosen with half the recordings of each class, drawn by name; every clip of a camera of that half
+    It was made with half the recordings of each class in view, drawn by name; every clip of a camera of that half
     belongs to it.
     """
     kinds: dict[str, tuple[str, str]] = {}

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from scipy.optimize import minimize_scalar
 from scipy.special import expit
 
 from checkpoints.training.footage import COMPLETE, CRASHES, FIGHTS, MORE, SNIPPET_S, UCF, Video
@@ -17,6 +18,8 @@ from checkpoints.training.student import MODEL
 from cmhkf.metrics.intervals import Interval, measure
 from cmhkf.model.run import normal_footage, run_untrained
 from cmhkf.segments import cut
+
+TEMPERATURES = 0.1, 10.0  # between which it is sought
 
 
 class SubsetAuc(NamedTuple):
@@ -90,13 +93,26 @@ def hours(curves: Sequence[np.ndarray]) -> float:
     return sum(map(len, curves)) * SNIPPET_S / 3600
 
 
-def count_alarms(curves: Sequence[np.ndarray], threshold: float) -> int:
+def count_alarms(curves: Sequence[np.ndarray], threshold: float, temperature: float) -> int:
     """Segments that normal video raises where the logit `threshold` scores 0.5, cut as everywhere."""
     alarms = 0
     for curve in curves:
         starts_s = np.arange(len(curve)) * SNIPPET_S
-        alarms += len(cut(expit(curve - threshold), starts_s, starts_s + SNIPPET_S, threshold=0.5))
+        alarms += len(cut(expit((curve - threshold) / temperature), starts_s, starts_s + SNIPPET_S, threshold=0.5))
     return alarms
+
+
+def temperature(videos: Sequence[Video], curves: Sequence[np.ndarray], threshold: float) -> float:
+    """What to divide the logits above `threshold` by, for scores that tell best what lies inside events (log loss)."""
+    inside = np.concatenate([video.anomalous_s() for video in videos]) / SNIPPET_S
+    logits = np.concatenate(curves) - threshold
+
+    def loss(log_temperature: float) -> float:
+        scaled = logits / np.exp(log_temperature)
+        return (np.logaddexp(0, scaled) - inside * scaled).mean()
+
+    found: Any = minimize_scalar(loss, bounds=np.log(TEMPERATURES), method="bounded")
+    return float(np.exp(found.x))
 
 
 def untrained_scale(videos: Sequence[Video], texts: np.ndarray) -> dict[str, Any]:

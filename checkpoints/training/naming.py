@@ -26,6 +26,7 @@ class Naming(NamedTuple):
     probe: Linear  # [D_v, C - 1], [C - 1]
     least_share: float  # of the strongest class: below it, the name is unclear
     shares: np.ndarray  # [V, C - 1] of every video, normal ones too: held out, and calibrated on other videos
+    clear: np.ndarray  # [V], whether the strongest of these reaches the least share of other videos
 
 
 def event_row(video: Video) -> np.ndarray:
@@ -43,14 +44,17 @@ def fit_naming(videos: Sequence[Video], *, seed: int) -> Naming:
         known = train[abnormal[train]]
         weight, bias = fit_probe(rows[known], labels[known])
         logits[held], fold[held] = rows[held] @ weight + bias, i
-    shares = np.zeros_like(logits)
-    for i in range(INNER_FOLDS):  # each fold's sharpness is that of the others
+    hard = abnormal & [video.source not in SHORT for video in videos]  # clips of one collection are alike, and easy
+    shares, clear = np.zeros_like(logits), np.zeros(len(videos), bool)
+    for i in range(INNER_FOLDS):  # each fold's sharpness is that of the others, and so is the least share below
         others = abnormal & (fold != i)
         shares[fold == i] = softmax(sharpness(logits[others], labels[others]) * logits[fold == i], axis=1)
+    for i in range(INNER_FOLDS):
+        others = hard & (fold != i)
+        clear[fold == i] = shares[fold == i].max(axis=1) >= least_share(shares[others], labels[others])
     final, factor = fit_probe(rows[abnormal], labels[abnormal]), sharpness(logits[abnormal], labels[abnormal])
     probe = Linear((factor * final.weight).astype(np.float32), (factor * final.bias).astype(np.float32))
-    hard = abnormal & [video.source not in SHORT for video in videos]  # clips of one collection are alike, and easy
-    return Naming(probe, least_share(shares[hard], labels[hard]), shares)
+    return Naming(probe, least_share(shares[hard], labels[hard]), shares, clear)
 
 
 def fit_probe(rows: np.ndarray, labels: np.ndarray) -> Linear:

@@ -14,7 +14,7 @@ from scipy.special import expit, logit
 from torch.optim.swa_utils import AveragedModel
 
 from checkpoints.training.footage import CLASSES, SNIPPET_S, Video
-from checkpoints.training.teacher import WHEN, Linear, Teacher, fit_teacher, opinion
+from checkpoints.training.teacher import Linear, Teacher, fit_teacher, opinion
 from cmhkf.encoders.demo.audio import AUDIO_DIM
 from cmhkf.encoders.demo.minilm import WIDTH
 from cmhkf.encoders.demo.video import VIDEO_DIM
@@ -30,7 +30,7 @@ from cmhkf.training.log import EpochLog
 DIM = 32
 AVERAGED_EPOCHS = 15  # the last ones, whose weights are averaged: as good as several runs, and one model
 SHARPNESS = 2.0  # the teacher's logits, of unit deviation, as probabilities
-SAY = 1.0  # of the mean of the heads that know when, of unit deviation each, in the student's logit
+SAY = 5.0  # of the mean of the heads that know when, of unit deviation each, in the student's logit
 NORMAL_SHARE = 0.5  # of the teacher's opinion, where the labels say that nothing happens
 MODEL = ModelConfig(
     classes=CLASSES, dim=DIM, video_dim=DIM, semantic_dim=WIDTH, audio_dim=AUDIO_DIM, temporal=TemporalConfig(window=8)
@@ -101,20 +101,23 @@ def score(model: Model, texts: np.ndarray, video: Video, *, semantic: bool = Tru
 
 def with_projection(
     model: Model,
-    project: Linear,
+    teacher: Teacher,
     *,
     operating_logit: float = 0.0,
+    temperature: float = 1.0,
     probe: Linear | None = None,
     least_share: float = 0.0,
 ) -> Model:
     """The same model on whole rows [N, D_v]: the projection becomes its first layer; heads that know when, its probe.
 
-    `operating_logit` is the logit that it is to score 0.5; `probe` names classes, unclear ones below `least_share`.
+    The logit `operating_logit` is to score 0.5, and `temperature` divides what lies above it; `probe` names classes,
+    unclear ones below `least_share`.
     """
-    config = replace(model.config, video_dim=VIDEO_DIM, operating_logit=operating_logit, score_probe=True)
+    calibrated = replace(model.config, operating_logit=operating_logit, temperature=temperature)
+    config = replace(calibrated, video_dim=VIDEO_DIM, score_probe=True)
     whole = build_model(replace(config, class_probe=probe is not None, least_share=least_share))
-    when = Linear(*(SAY * part[..., : len(WHEN)].mean(axis=-1, keepdims=True) for part in project))
-    layers = {"video_in": project, "score_probe": when} | ({"probe": probe} if probe else {})
+    say = Linear(*(SAY * part for part in teacher.say))
+    layers = {"video_in": teacher.project, "score_probe": say} | ({"probe": probe} if probe else {})
     state = model.state_dict()
     for name, layer in layers.items():
         state |= {f"{name}.weight": torch.from_numpy(layer.weight.T.copy()), f"{name}.bias": torch.tensor(layer.bias)}

@@ -39,6 +39,7 @@ class Head(NamedTuple):
     sources: tuple[str, ...]
     blocks: tuple[slice, ...]  # columns of the rows
     whole: bool  # to mean rows of videos instead of to single rows
+    averaged: int = 1  # snippets of whose rows the mean is taken first
 
 
 WHEN = (
@@ -55,7 +56,12 @@ WHICH = (
     Head((UCF,), (ACTION, APPEARANCE, CHANGE, LOCAL), whole=True),
     Head((UCF,), (CHANGE,), whole=True),
 )
-HEADS = WHEN + WHICH
+HEADS = WHEN + WHICH  # whose views the student sees
+SLOW = (  # know when, at few frames a second: asked for the score alone
+    Head((UCF,), (ACTION, LOCAL), whole=False, averaged=PROBED_SNIPPETS),
+    Head((UCF,), (LOCAL,), whole=False, averaged=PROBED_SNIPPETS),
+    Head((UCF,), (CHANGE, LOCAL), whole=False, averaged=PROBED_SNIPPETS),
+)
 
 
 class Linear(NamedTuple):
@@ -71,6 +77,7 @@ class Teacher:
 
     # [D_v, dim], [dim]: the heads, then how much changes and moves, then principal components; unit deviation
     project: Linear
+    say: Linear  # [D_v, 1], [1]: the mean of the heads that know when, SLOW among them, of unit deviation each
     held_out: list[np.ndarray]  # `project` of each video's rows, [N, dim], the heads' columns cross-fitted
 
 
@@ -87,6 +94,8 @@ def fit_head(videos: Sequence[Video], head: Head) -> Linear:
     columns = np.concatenate([np.arange(block.start, block.stop) for block in head.blocks])
     chosen = [video for video in videos if video.source in head.sources]
     parts = [video.rows.video[:, columns] for video in chosen]
+    if head.averaged > 1:
+        parts = [blur(part, head.averaged) for part in parts]
     told = [video.anomalous_s() > SNIPPET_S / 2 for video in chosen]
     if head.whole:
         parts, told = [part.mean(axis=0, keepdims=True) for part in parts], [[video.abnormal] for video in chosen]
@@ -112,24 +121,29 @@ def fit_teacher(videos: Sequence[Video], *, dim: int, seed: int) -> Teacher:
         dim: columns of the projection, at least len(HEADS) + 5.
         seed: of the inner folds and the principal components.
     """
-    held_out = [np.zeros((video.n_snippets, len(HEADS)), np.float32) for video in videos]
+    asked, n = HEADS + SLOW, len(HEADS)
+    held_out = [np.zeros((video.n_snippets, len(asked)), np.float32) for video in videos]
     for train, held in split(videos, INNER_FOLDS, seed):
-        fitted = [fit_head([videos[i] for i in train], head) for head in HEADS]
+        fitted = [fit_head([videos[i] for i in train], head) for head in asked]
         for i in held:
             held_out[i] = np.stack([videos[i].rows.video @ w + b for w, b in fitted], axis=1)
     every = np.concatenate(held_out)
     mean, deviation = every.mean(axis=0), every.std(axis=0) + 1e-6
-    final = [fit_head(videos, head) for head in HEADS]
+    final = [fit_head(videos, head) for head in asked]
     heads = Linear(
         np.stack([w for w, _ in final], axis=1) / deviation, (np.array([b for _, b in final]) - mean) / deviation
     )
-    rest = _rest(np.concatenate([video.rows.video for video in videos]), dim - len(HEADS), seed)
-    project = Linear(*(np.concatenate(parts, axis=-1, dtype=np.float32) for parts in zip(heads, rest, strict=True)))
+    rest = _rest(np.concatenate([video.rows.video for video in videos]), dim - n, seed)
+    project = Linear(
+        *(np.concatenate([of[..., :n], also], axis=-1, dtype=np.float32) for of, also in zip(heads, rest, strict=True))
+    )
+    when = [i for i, head in enumerate(asked) if not head.whole]
+    say = Linear(*(of[..., when].mean(axis=-1, keepdims=True, dtype=np.float32) for of in heads))
     seen = [
-        np.concatenate([(z - mean) / deviation, video.rows.video @ rest.weight + rest.bias], axis=1, dtype=np.float32)
-        for z, video in zip(held_out, videos, strict=True)
+        np.concatenate([z[:, :n], video.rows.video @ rest.weight + rest.bias], axis=1, dtype=np.float32)
+        for z, video in zip(((z - mean) / deviation for z in held_out), videos, strict=True)
     ]
-    return Teacher(project, seen)
+    return Teacher(project, say, seen)
 
 
 def _rest(rows: np.ndarray, n: int, seed: int) -> Linear:
@@ -157,6 +171,8 @@ def opinion(rows: np.ndarray, source: str) -> np.ndarray:
 
 
 def blur(values: np.ndarray, n: int) -> np.ndarray:
-    """Mean over n values, over fewer at the ends, [N]."""
-    box, inner = np.ones(n), slice(n // 2, n // 2 + len(values))
-    return np.convolve(values, box)[inner] / np.convolve(np.ones(len(values)), box)[inner]
+    """Mean over n values or rows, over fewer at the ends, [N] or [N, D]."""
+    at = np.arange(len(values))
+    first, end = np.maximum(at - n // 2, 0), np.minimum(at + n // 2 + 1, len(values))
+    sums = np.concatenate([np.zeros_like(values[:1], float), np.cumsum(values, axis=0, dtype=float)])
+    return ((sums[end] - sums[first]).T / (end - first)).T.astype(values.dtype)

@@ -69,7 +69,7 @@ def build_model(config: ModelConfig) -> Model:
         probe=nn.Linear(config.video_dim, len(config.classes) - 1) if config.class_probe else None,
     )
     model.config, model.mask_padding = config, config.mask_padding
-    model.operating_logit = config.operating_logit
+    model.operating_logit, model.temperature = config.operating_logit, config.temperature
     if config.score_probe:
         model.score_probe = nn.Linear(config.video_dim, 1)
     return model

@@ -59,7 +59,7 @@ class CMHKF(nn.Module):
     """The whole model; `build_model` makes it from a config."""
 
     config: ModelConfig  # what it was built from, carried for the checkpoint and not read here
-    operating_logit = 0.0  # the classifier's logit that is to score 0.5
+    operating_logit, temperature = 0.0, 1.0  # the logit that is to score 0.5, and what it is divided by
     mask_padding = True  # false: padded rows leak, as in the reference
 
     def __init__(
@@ -157,7 +157,7 @@ class CMHKF(nn.Module):
         if self.score_probe:
             logits = logits + _moving_mean(exact_linear(self.score_probe, video).squeeze(-1), mask)
         n = lengths[:, None]
-        logits = logits - self.operating_logit
+        logits = (logits - self.operating_logit) / self.temperature
         return ModelOutput(
             mask=mask,
             logits=logits,

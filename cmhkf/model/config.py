@@ -158,6 +158,8 @@ class ModelConfig:
     """The paper's light variant: no CVKA weighting, no AFAE (E28)."""
     operating_logit: float = 0.0
     """The classifier's logit that scores 0.5; a calibrated checkpoint sets it, and training leaves it at 0."""
+    temperature: float = 1.0
+    """What the logit is divided by, so that scores are right as often as they say; set with `operating_logit`."""
     score_probe: bool = False
     """Whether a linear probe on the video rows, as its mean over nine snippets, is added to the classifier's logit."""
     class_probe: bool = False
@@ -179,7 +181,7 @@ class ModelConfig:
         named = all(isinstance(c, str) and c for c in self.classes)
         if not named or len(self.classes) < 2 or len(set(self.classes)) != len(self.classes):
             raise ConfigError(f"classes must be two or more different names, normal first; got {self.classes!r}")
-        check_least(self, dim=8, video_dim=1, semantic_dim=1, audio_dim=1, least_share=0)
+        check_least(self, dim=8, video_dim=1, semantic_dim=1, audio_dim=1, least_share=0, temperature=1e-3)
         if self.cvka.k > len(self.classes):
             raise ConfigError(f"ModelConfig.cvka.k is {self.cvka.k} but there are only {len(self.classes)} classes")
         for name, heads in (("temporal", self.temporal.heads), ("mkaf", self.mkaf.heads)):

@@ -36,6 +36,7 @@ NOT_SET = {
     "model.semantic_dim": "the features have their own width",
     "model.audio_dim": "the features have their own width",
     "model.operating_logit": "it is set by calibration, after training",
+    "model.temperature": "it is set by calibration, after training",
 }
 KINDS = {int: "whole number", float: "number", bool: "true or false", str: "text"}
 
