@@ -141,7 +141,7 @@ def test_analyze_does_the_good_ones_and_names_the_bad(cmhkf, folder, tmp_path):
         assert analysis.n_snippets == 3
         assert analysis.trained
         assert analysis.model_id.startswith("demo@")
-        assert "alarms in 0.74 h: 4.1 an hour, 95 % interval 0.8 to 11.8" in analysis.calibration
+        assert "alarms in 0.74 h: 5.4 an hour, 95 % interval 1.5 to 13.8" in analysis.calibration
         assert (analysis.encoders, analysis.modalities) == ("demo encoders", "VAT")
         assert analysis.clip_embeddings.shape == (3, 512)
     summary = table_of(tmp_path / "out" / "summary.csv")
