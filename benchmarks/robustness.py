@@ -32,7 +32,12 @@ WAYS = {
     "night": "eq=brightness=-0.25:contrast=0.6",
     "strongly compressed": "null",
 }
-OUTSIDE = ("2 frames a second", "night", "strongly compressed")  # ways in which scores are known not to hold
+OUTSIDE = (
+    "2 frames a second",
+    "upside down",
+    "night",
+    "strongly compressed",
+)  # ways in which scores are known not to hold
 WITHIN = 0.05
 QUALITY, POOR = 18, 36  # CRF of H.264
 

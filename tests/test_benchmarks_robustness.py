@@ -12,8 +12,8 @@ FULL = [np.array([0.1, 0.6, 0.2]), np.array([0.1, 0.2])]
     ("way", "shift", "fails", "verdict"),
     [
         ("in full", 0.0, False, "yes"),
-        ("upside down", 0.04, False, "yes"),
-        ("upside down", -0.06, True, "FAILS"),
+        ("160 lines", 0.04, False, "yes"),
+        ("160 lines", -0.06, True, "FAILS"),
         ("night", 0.06, False, "outside"),
     ],
 )
