@@ -37,7 +37,7 @@ OUTSIDE = (
     "upside down",
     "night",
     "strongly compressed",
-)  # ways in which scores are known not to hold
+)  # in which scores do not hold
 WITHIN = 0.05
 QUALITY, POOR = 18, 36  # CRF of H.264
 
