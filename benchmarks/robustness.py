@@ -32,12 +32,8 @@ WAYS = {
     "night": "eq=brightness=-0.25:contrast=0.6",
     "strongly compressed": "null",
 }
-OUTSIDE = (
-    "2 frames a second",
-    "upside down",
-    "night",
-    "strongly compressed",
-)  # in which scores do not hold
+# Ways in which scores do not hold
+OUTSIDE = ("2 frames a second", "upside down", "night", "strongly compressed")
 WITHIN = 0.05
 QUALITY, POOR = 18, 36  # CRF of H.264
 

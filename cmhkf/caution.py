@@ -1,15 +1,15 @@
 """What to beware of in a clip: footage on which the demo's scores are not known to hold.
 
 By `benchmarks/robustness.py`, "Seen otherwise" in `checkpoints/README.md`, they hold at 8 frames a second and more,
-move far at 2, in the dark and under strong compression, and some upside down. Told are, of the 466 training clips, the 58 at
-1.9 frames a second and 11 others as strongly compressed, 4 of them XD-Violence's own samples. Of 37 clips re-encoded as
-that script does, all are told at 2 frames a second and 34 at CRF 36 (3 of these for UCF-Crime's rate); in the ways that
-hold, upside down and in the dark, none but for that rate.
+move far at 2, in the dark and under strong compression, and some upside down. Told are, of the 466 training clips, the
+58 at 1.9 frames a second and 11 others as strongly compressed, 4 of them XD-Violence's own samples. Of 37 clips re-
+encoded as that script does, all are told at 2 frames a second and 34 at CRF 36 (3 of these for UCF-Crime's rate); in
+the ways that hold, upside down and in the dark, none but for that rate.
 
 Not told are pictures upside down, darkness (by the first frame's brightness, a limit that tells 3 in 100 of the
-training clips tells a third of those made dark), compression by other codecs than H.264, and few frames a second where the rate
-varies or each frame is repeated. Bits per pixel say little: a limit that tells 1 in 100 of the training clips tells a
-quarter at CRF 36.
+training clips tells a third of those made dark), compression by other codecs than H.264, and few frames a second where
+the rate varies or each frame is repeated. Bits per pixel say little: a limit that tells 1 in 100 of the training clips
+tells a quarter at CRF 36.
 """
 
 from cmhkf.analysis import Analysis
