@@ -22,6 +22,8 @@ from app.web.page import Page
 
 # Empty folders that gradio_client leaves for every upload, and multiprocessing in a worker that is ended.
 LEFT_EMPTY = re.compile("[0-9a-f]{40}|pymp-.+")
+# What Chromium was writing when it was ended.
+LEFT_UNFINISHED = re.compile(r"\.org\.chromium\.Chromium\.\w+")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -57,7 +59,8 @@ def temporary_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
         patch.setenv("TMPDIR", str(folder))
         patch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path_factory.mktemp("torch")))  # made when torch trains
         yield
-    left = [path.name for path in folder.iterdir() if not LEFT_EMPTY.fullmatch(path.name) or any(path.iterdir())]
+    found = [path for path in folder.iterdir() if not LEFT_UNFINISHED.fullmatch(path.name)]
+    left = [path.name for path in found if not LEFT_EMPTY.fullmatch(path.name) or any(path.iterdir())]
     assert left == [], f"the tests left {left} in the temporary folder"
 
 
