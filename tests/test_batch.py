@@ -301,7 +301,8 @@ def test_a_limit_that_is_no_number_is_told_before_the_work(bucket, tmp_path, mon
         run([f"{bucket}/a.mp4"], tmp_path / "out")
 
 
-def test_a_copy_without_a_size_ends_at_the_limit(bucket, untold, limit, monkeypatch):
+@pytest.mark.usefixtures("untold")
+def test_a_copy_without_a_size_ends_at_the_limit(bucket, limit, monkeypatch):
     limit(5000)
     left, remove = [], shutil.rmtree
 
@@ -316,7 +317,8 @@ def test_a_copy_without_a_size_ends_at_the_limit(bucket, untold, limit, monkeypa
     assert left == [6000]
 
 
-def test_a_copy_that_outgrows_the_room_left_by_others_is_made_again_when_they_end(bucket, made, untold, limit):
+@pytest.mark.usefixtures("untold")
+def test_a_copy_that_outgrows_the_room_left_by_others_is_made_again_when_they_end(bucket, made, limit):
     size = made[0].stat().st_size
     limit(size * 1.5)
     with ThreadPoolExecutor() as pool:
