@@ -65,7 +65,7 @@ def merge(mark: Mark, shown: Sequence[Mark], between: Between, *, new_id: str) -
     flagged = {"model_start_s": min(starts, default=None), "model_end_s": max(ends, default=None)}
     whole = replace(halves[0], id=new_id, start_s=mark.start_s, end_s=end_s, state=state, note=note, **flagged)
     whole = _described(whole, between)
-    if named := [m for m in halves if m.named or m.state == "confirmed" or m.label != m.model_label]:
+    if named := [m for m in halves if m.is_named or m.state == "confirmed"]:
         whole = replace(whole, label=named[0].label, named=any(m.named for m in named))
     return {mark.id: None, other.id: None, new_id: whole}
 
@@ -104,6 +104,5 @@ def _described(part: Mark, between: Between) -> Mark:
     if part.by_hand:
         return part
     said = between(part.start_s, part.end_s)
-    of_model = part.state == "open" and part.label == part.model_label and not part.named
-    label = said.label if of_model else part.label
+    label = said.label if part.state == "open" and not part.is_named else part.label
     return replace(part, label=label, model_label=said.label, model_score=said.score, peak_s=said.peak_s)

@@ -57,6 +57,11 @@ class Mark:
         """Whether a person added it."""
         return not self.model_label
 
+    @property
+    def is_named(self) -> bool:
+        """Whether its label is a person's: chosen, or another than the model's word."""
+        return self.named or self.label != self.model_label
+
 
 Patch = Mapping[str, Mark | None]  # what becomes of marks, by id; None: there is no such mark
 
@@ -156,9 +161,7 @@ def materialise(segment: Segment) -> Mark:
 
 def runs_of(mark: Mark, analysis: Analysis | Curve) -> tuple[ClassRun, ...]:
     """A mark's classes over time, where they change; none where a person gave it a class: that holds of all of it."""
-    if mark.named or mark.label != mark.model_label:
-        return ()
-    return class_runs(analysis, mark.start_s, mark.end_s, mark.label)
+    return () if mark.is_named else class_runs(analysis, mark.start_s, mark.end_s, mark.label)
 
 
 def name_of(mark: Mark, analysis: Analysis | Curve) -> str:
