@@ -82,7 +82,8 @@ class Bench:
 
     def __init__(self, videos: list[Video], folders: dict[str, FeatureFolder]) -> None:
         self.videos, self.folders = videos, folders
-        self.shipped = load_checkpoint(SHIPPED).config
+        shipped = load_checkpoint(SHIPPED).config
+        self.calibration = {name: getattr(shipped, name) for name in ("operating_logit", "temperature")}
         self.texts = load_encoders(PRESETS["demo"].encoders, audio=False).text.encode(CLASSES)
 
     def measure(self, footage: str, splits: Sequence[tuple[Sequence[int], Sequence[int]]]) -> None:
@@ -92,8 +93,7 @@ class Bench:
         states: list[str] = []
         for train, held in tqdm(splits, desc=footage, file=sys.stderr, disable=None):
             student, teacher = fit_student([self.videos[i] for i in train], self.texts, MODEL)
-            calibration = {name: getattr(self.shipped, name) for name in ("operating_logit", "temperature")}
-            model = with_projection(student, teacher, **calibration)
+            model = with_projection(student, teacher, **self.calibration)
             curves = {i: score(model, self.texts, self.videos[i]) for i in held}
             first = set(half([self.videos[i].group for i in held], held))
             for reviewed in (first, {*held} - first):

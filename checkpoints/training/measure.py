@@ -4,7 +4,7 @@ UCF-Crime: AUC over snippets weighted by their seconds inside and outside the ma
 over the abnormal videos alone. Fights and crashes: AUC over clips by their peak. Intervals resample cameras.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -19,7 +19,7 @@ from cmhkf.metrics.intervals import Interval, measure
 from cmhkf.model.run import normal_footage, run_untrained
 from cmhkf.segments import cut
 
-TEMPERATURES = 0.1, 10.0  # between which it is sought
+FACTORS = 0.1, 10.0  # between which logits are scaled
 
 
 class SubsetAuc(NamedTuple):
@@ -107,11 +107,16 @@ def temperature(videos: Sequence[Video], curves: Sequence[np.ndarray], threshold
     inside = np.concatenate([video.anomalous_s() for video in videos]) / SNIPPET_S
     logits = np.concatenate(curves) - threshold
 
-    def loss(log_temperature: float) -> float:
-        scaled = logits / np.exp(log_temperature)
+    def loss(divisor: float) -> float:
+        scaled = logits / divisor
         return (np.logaddexp(0, scaled) - inside * scaled).mean()
 
-    found: Any = minimize_scalar(loss, bounds=np.log(TEMPERATURES), method="bounded")
+    return best_factor(loss)
+
+
+def best_factor(loss: Callable[[float], float]) -> float:
+    """The factor of least loss, sought between a tenth and ten on a logarithmic scale."""
+    found: Any = minimize_scalar(lambda log: loss(np.exp(log)), bounds=np.log(FACTORS), method="bounded")
     return float(np.exp(found.x))
 
 

@@ -4,19 +4,18 @@ It is fitted to the mean row of each video's events. Few videos of a class count
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 from sklearn.linear_model import LogisticRegression
 
 from checkpoints.training.footage import CLASSES, SHORT, Video
+from checkpoints.training.measure import best_factor
 from checkpoints.training.teacher import INNER_FOLDS, Linear, split
 from cmhkf.encoders.demo.video import VIDEO_DIM
 
 STRENGTH = 1e-3  # C of the logistic regression, on standardised columns
-TEMPERATURES = 0.1, 10.0  # between which the sharpness is sought
 AIM = 0.75  # accuracy among the videos whose name is called clear
 
 
@@ -71,12 +70,10 @@ def fit_probe(rows: np.ndarray, labels: np.ndarray) -> Linear:
 def sharpness(logits: np.ndarray, labels: np.ndarray) -> float:
     """The factor under which held-out logits are the best probabilities."""
 
-    def loss(log_factor: float) -> float:
-        return -log_softmax(np.exp(log_factor) * logits, axis=1)[np.arange(len(labels)), labels].mean()
+    def loss(factor: float) -> float:
+        return -log_softmax(factor * logits, axis=1)[np.arange(len(labels)), labels].mean()
 
-    low, high = np.log(TEMPERATURES)
-    found: Any = minimize_scalar(loss, bounds=(low, high), method="bounded")
-    return float(np.exp(found.x))
+    return best_factor(loss)
 
 
 def least_share(shares: np.ndarray, labels: np.ndarray) -> float:

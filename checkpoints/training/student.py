@@ -114,8 +114,8 @@ def with_projection(
     unclear ones below `least_share`.
     """
     calibrated = replace(model.config, operating_logit=operating_logit, temperature=temperature)
-    config = replace(calibrated, video_dim=VIDEO_DIM, score_probe=True)
-    whole = build_model(replace(config, class_probe=probe is not None, least_share=least_share))
+    probed = replace(calibrated, score_probe=True, class_probe=probe is not None, least_share=least_share)
+    whole = build_model(replace(probed, video_dim=VIDEO_DIM))
     say = Linear(*(SAY * part for part in teacher.say))
     layers = {"video_in": teacher.project, "score_probe": say} | ({"probe": probe} if probe else {})
     state = model.state_dict()
