@@ -7,6 +7,8 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
+from filelock import FileLock
+
 from cmhkf.errors import ConfigError
 
 log = logging.getLogger(__name__)
@@ -25,6 +27,13 @@ def shipped(name: Literal["checkpoints", "assets/examples"]) -> Path:
 
 CHECKPOINTS = shipped("checkpoints")  # the models and weights that come with the project
 EXAMPLES = shipped("assets/examples")  # the example clips that come with it
+
+
+def lock_of(name: str) -> FileLock:
+    """A lock among the processes of this machine that share the data home."""
+    locks = data_home() / "locks"
+    locks.mkdir(parents=True, exist_ok=True)
+    return FileLock(locks / name)
 
 
 def data_home() -> Path:

@@ -22,7 +22,7 @@ from fsspec.utils import get_protocol
 
 from cmhkf.errors import ConfigError
 from cmhkf.files import NPZ_DAMAGE, PART, PART_KEPT_S, replacing, sweep_parts
-from cmhkf.home import data_home
+from cmhkf.home import lock_of
 from cmhkf.media import remote
 
 T = TypeVar("T")
@@ -205,9 +205,7 @@ class Bucket:
 
     def lock(self, content: str) -> FileLock:
         """Held by whoever on this machine works on a content; stores know no locks."""
-        locks = data_home() / "locks"
-        locks.mkdir(parents=True, exist_ok=True)
-        return FileLock(locks / content[:4])
+        return lock_of(content[:4])
 
     def unlock(self) -> None:
         """Locks stay: they are few, and other batches may hold them."""

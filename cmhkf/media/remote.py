@@ -17,7 +17,7 @@ from fsspec.callbacks import Callback
 
 from cmhkf.errors import ConfigError, MediaError
 from cmhkf.files import replacing
-from cmhkf.home import data_home
+from cmhkf.home import data_home, lock_of
 from cmhkf.numbers import number
 
 VARIABLE = "CMHKF_FETCH_GB"
@@ -114,10 +114,8 @@ def _room(folder: Path, *, least: int, most: int, limit: int) -> int:
 
     Whoever waits holds nothing, so all go on in the end; others queue up behind.
     """
-    locks = data_home() / "locks"
-    locks.mkdir(parents=True, exist_ok=True)
     _hold(folder, 0)
-    with FileLock(locks / "fetched"):
+    with lock_of("fetched"):
         while (left := limit - _held(folder.parent)) < least:
             time.sleep(WAIT_S)
             sweep()
